@@ -1,0 +1,53 @@
+# socklab: `make help` lists everything. Each exercise is a target of its own name and keeps to the
+# loopback interface unless ARGS says otherwise: make echo-client ARGS="127.0.0.1 65432 'Good day'"
+
+CARGO ?= cargo
+SOCKLAB = $(CARGO) run --quiet --release --
+
+# The exercises and what they are called with. tests/repository.rs holds this list to the table in
+# src/exercises.rs.
+EXERCISES := echo-server echo-client udp-receiver udp-sender udp-echo-server udp-echo-client \
+	concurrent-server concurrent-client stamp-server stamp-client message-server message-client
+
+stamp-server: ARGS ?= --bind 127.0.0.1
+message-server: ARGS ?= 50000 --bind 127.0.0.1
+message-client: ARGS ?= 127.0.0.1 50000
+
+.PHONY: help build test lint demo bench clean $(EXERCISES)
+
+help:
+	@echo 'make EXERCISE [ARGS=…]   run one of these, on the loopback interface unless told:'
+	@echo
+	@echo '$(EXERCISES)' | fmt -w 90 | sed 's/^/    /'
+	@echo
+	@echo 'make build               the program: target/release/socklab'
+	@echo 'make demo                every exercise once, client against server'
+	@echo 'make test                all tests; what needs root or another program says so and is skipped'
+	@echo 'make lint                rustfmt, clippy and rustdoc without a warning'
+	@echo 'make bench               measure beside other servers and write docs/performance.md'
+
+$(EXERCISES):
+	@$(SOCKLAB) $@ $(ARGS)
+
+build:
+	$(CARGO) build --release
+
+test:
+	$(CARGO) test --quiet
+
+lint:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --quiet --all-targets -- --deny warnings
+	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --quiet --no-deps
+
+# The release build, so that what is shown is what is used.
+demo:
+	@$(CARGO) build --quiet --release
+	@$(CARGO) run --quiet --release --example demo
+
+bench:
+	@$(CARGO) build --quiet --release
+	@python3 tests/bench/bench.py
+
+clean:
+	$(CARGO) clean

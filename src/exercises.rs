@@ -1,0 +1,229 @@
+//! The one table of exercises. The index, every `--help`, the nearest-name suggestion, the make
+//! targets, the README's table and several tests all follow from it.
+
+use crate::kit::args::Args;
+use crate::kit::error::Error;
+use crate::kit::nearest::nearest;
+use crate::kit::screen::escape;
+use crate::kit::usage::Usage;
+use crate::{echo, message};
+
+/// A lab sheet, as the index groups by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sheet {
+    /// "Laboratory 1. Python socket programming" of an Internet-of-Things course.
+    Iot,
+    /// SCC.231, weeks 5 and 6: echo service and static routing.
+    Scc231,
+    /// "Computer Architecture and Network Systems", unit B3: a chat.
+    B3,
+    /// Lecture slides about `select`.
+    Select,
+}
+
+impl Sheet {
+    /// Every sheet, in the order of the index.
+    pub const ALL: [Sheet; 4] = [Sheet::Iot, Sheet::Scc231, Sheet::B3, Sheet::Select];
+
+    /// Its title in the index.
+    pub fn title(self) -> &'static str {
+        match self {
+            Sheet::Iot => "IoT lab 1: Python socket programming",
+            Sheet::Scc231 => "SCC.231: echo service and static routing",
+            Sheet::B3 => "Unit B3: sockets and a chat",
+            Sheet::Select => "Slides: socket programming with select",
+        }
+    }
+
+    /// The page that belongs to it.
+    pub fn page(self) -> &'static str {
+        match self {
+            Sheet::Iot => "docs/iot-lab-1.md",
+            Sheet::Scc231 => "docs/scc231.md",
+            Sheet::B3 => "docs/b3-chat.md",
+            Sheet::Select => "docs/select-slides.md",
+        }
+    }
+}
+
+/// One program.
+#[derive(Debug)]
+pub struct Exercise {
+    /// What it is called by: `socklab NAME`, `make NAME`.
+    pub name: &'static str,
+    /// The sheets it answers, the one it follows most closely first.
+    pub sheets: &'static [Sheet],
+    /// The task of that sheet.
+    pub task: &'static str,
+    /// What it does, in one line.
+    pub summary: &'static str,
+    /// What `make NAME` passes to it unless told: it keeps to the loopback interface.
+    pub make: &'static str,
+    /// Where to start reading.
+    pub file: &'static str,
+    /// What it takes.
+    pub usage: &'static Usage,
+    /// What it does.
+    pub run: fn(&Args) -> Result<(), Error>,
+}
+
+/// Every exercise, sheet by sheet.
+pub static EXERCISES: &[Exercise] = &[
+    Exercise {
+        name: "echo-server",
+        sheets: &[Sheet::Iot],
+        task: "TCP echo, task 1.1",
+        summary: "sends back every byte it receives",
+        make: "",
+        file: "src/echo/once.rs",
+        usage: &echo::server::USAGE,
+        run: echo::server::run,
+    },
+    Exercise {
+        name: "echo-client",
+        sheets: &[Sheet::Iot],
+        task: "TCP echo, task 1.1",
+        summary: "sends a message and shows what comes back",
+        make: "",
+        file: "src/echo/client.rs",
+        usage: &echo::client::USAGE,
+        run: echo::client::run,
+    },
+    Exercise {
+        name: "udp-receiver",
+        sheets: &[Sheet::Iot],
+        task: "task 1.2",
+        summary: "shows each datagram it receives",
+        make: "",
+        file: "src/echo/udp_receiver.rs",
+        usage: &echo::udp_receiver::USAGE,
+        run: echo::udp_receiver::run,
+    },
+    Exercise {
+        name: "udp-sender",
+        sheets: &[Sheet::Iot],
+        task: "task 1.2",
+        summary: "sends one datagram",
+        make: "",
+        file: "src/echo/udp_sender.rs",
+        usage: &echo::udp_sender::USAGE,
+        run: echo::udp_sender::run,
+    },
+    Exercise {
+        name: "udp-echo-server",
+        sheets: &[Sheet::Iot],
+        task: "task 1.3",
+        summary: "sends back every datagram it receives",
+        make: "",
+        file: "src/echo/udp_server.rs",
+        usage: &echo::udp_server::USAGE,
+        run: echo::udp_server::run,
+    },
+    Exercise {
+        name: "udp-echo-client",
+        sheets: &[Sheet::Iot],
+        task: "task 1.3",
+        summary: "sends a datagram and shows what comes back, or that nothing does",
+        make: "",
+        file: "src/echo/udp_client.rs",
+        usage: &echo::udp_client::USAGE,
+        run: echo::udp_client::run,
+    },
+    Exercise {
+        name: "concurrent-server",
+        sheets: &[Sheet::Iot],
+        task: "task 1.5",
+        summary: "shows and echoes the messages of many clients, a thread each",
+        make: "",
+        file: "src/echo/concurrent_server.rs",
+        usage: &echo::concurrent_server::USAGE,
+        run: echo::concurrent_server::run,
+    },
+    Exercise {
+        name: "concurrent-client",
+        sheets: &[Sheet::Iot],
+        task: "task 1.5",
+        summary: "says hello, then sends what you type and shows each echo",
+        make: "",
+        file: "src/echo/concurrent_client.rs",
+        usage: &echo::concurrent_client::USAGE,
+        run: echo::concurrent_client::run,
+    },
+    Exercise {
+        name: "stamp-server",
+        sheets: &[Sheet::Scc231],
+        task: "part 1, tasks 1 and 3",
+        summary: "echoes with a time stamp; threads, or one thread with --select",
+        make: "--bind 127.0.0.1",
+        file: "src/echo/stamp_server.rs",
+        usage: &echo::stamp_server::USAGE,
+        run: echo::stamp_server::run,
+    },
+    Exercise {
+        name: "stamp-client",
+        sheets: &[Sheet::Scc231],
+        task: "part 1, task 2",
+        summary: "sends what you type with a time stamp and shows the stamped reply",
+        make: "",
+        file: "src/echo/stamp_client.rs",
+        usage: &echo::stamp_client::USAGE,
+        run: echo::stamp_client::run,
+    },
+    Exercise {
+        name: "message-server",
+        sheets: &[Sheet::B3, Sheet::Select],
+        task: "example; select slides",
+        summary: "shows each message it receives; threads, or one thread with --select",
+        make: "50000 --bind 127.0.0.1",
+        file: "src/message/server.rs",
+        usage: &message::server::USAGE,
+        run: message::server::run,
+    },
+    Exercise {
+        name: "message-client",
+        sheets: &[Sheet::B3, Sheet::Select],
+        task: "example; select slides",
+        summary: "sends one message and closes",
+        make: "127.0.0.1 50000",
+        file: "src/message/client.rs",
+        usage: &message::client::USAGE,
+        run: message::client::run,
+    },
+];
+
+/// The exercise of that name. Errs with the nearest name there is.
+pub fn find(name: &str) -> Result<&'static Exercise, Error> {
+    if let Some(exercise) = EXERCISES.iter().find(|exercise| exercise.name == name) {
+        return Ok(exercise);
+    }
+    let hint = match nearest(name, EXERCISES.iter().map(|exercise| exercise.name)) {
+        Some(near) => format!("did you mean {near}?"),
+        None => "`socklab` lists them all".to_string(),
+    };
+    Err(Error::Usage(format!("there is no exercise {}: {hint}", escape(name.as_bytes()))))
+}
+
+/// What `socklab` alone prints: every exercise, grouped by sheet, with its make target.
+pub fn index() -> String {
+    let mut text = format!("socklab {}: socket labs, run for real\n", env!("CARGO_PKG_VERSION"));
+    for sheet in Sheet::ALL {
+        text += &format!("\n{} ({})\n", sheet.title(), sheet.page());
+        for exercise in EXERCISES.iter().filter(|exercise| exercise.sheets.contains(&sheet)) {
+            let target = format!("make {}", exercise.name);
+            text += &format!("  {:18} {:23} {}\n", exercise.name, target, exercise.summary);
+        }
+    }
+    text + "\n`socklab help EXERCISE` explains one; `make help` lists what else there is to make."
+}
+
+/// What `socklab EXERCISE --help` prints.
+pub fn help(exercise: &Exercise) -> String {
+    let Exercise { name, sheets, task, summary, make, file, usage, .. } = exercise;
+    let (title, page) = (sheets[0].title(), sheets[0].page());
+    let mut text = format!("socklab {name}: {summary}\n\n{}\n\n{}", usage.line(name), usage.table());
+    if !usage.notes.is_empty() {
+        text += &format!("\n{}\n", usage.notes);
+    }
+    let make = if make.is_empty() { String::new() } else { format!(", which runs it with {make}") };
+    text + &format!("\n{title}, {task}\nread {page} and {file}; make target: {name}{make}")
+}

@@ -1,0 +1,35 @@
+//! The tool box: the only code that the rooms share. A thing moves in when a second room needs it.
+//!
+//! | file | what it gives |
+//! |---|---|
+//! | [`usage`], [`args`] | the command line: declared in a table, parsed and explained by it |
+//! | [`mod@nearest`] | "did you mean …?" |
+//! | [`error`] | what failed, why, and the exit code it means |
+//! | [`stop`] | Ctrl-C and SIGTERM: who is told, and how long replies under way may take |
+//! | [`address`] | host names to addresses, addresses to text |
+//! | [`tcp`], [`udp`] | sockets that are open, announced, and whose failures say what to do |
+//! | [`serve`] | the accept loop: a thread per client, a cap, an idle limit, an orderly end |
+//! | [`select`] | the other design: one thread that serves every client by readiness |
+//! | [`mod@line`] | lines of bounded length out of any stream of bytes |
+//! | [`keyboard`] | lines typed by the user, while a peer is watched |
+//! | [`screen`] | transcript, diagnostics and prompts; peers' bytes escaped |
+//! | [`clock`] | time stamps |
+//! | [`random`] | a small seeded generator |
+//! | [`sys`] | the calls std does not wrap; all `unsafe` is there |
+
+pub mod address;
+pub mod args;
+pub mod clock;
+pub mod error;
+pub mod keyboard;
+pub mod line;
+pub mod nearest;
+pub mod random;
+pub mod screen;
+pub mod select;
+pub mod serve;
+pub mod stop;
+pub mod sys;
+pub mod tcp;
+pub mod udp;
+pub mod usage;

@@ -1,0 +1,67 @@
+//! Signals, taken synchronously: blocked everywhere, waited for in one thread.
+//!
+//! A signal *handler* interrupts a thread at any instruction, so it may touch almost nothing (no
+//! lock, no allocation: signal-safety(7)). A thread that *waits* for the signal is ordinary code.
+//! See pthread_sigmask(3), sigwait(3), sigtimedwait(2).
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::time::Duration;
+
+/// Ctrl-C at the terminal.
+pub const SIGINT: i32 = libc::SIGINT;
+/// The polite request to end: what `kill PID` sends.
+pub const SIGTERM: i32 = libc::SIGTERM;
+
+/// The set that holds exactly `signals`.
+fn set_of(signals: &[i32]) -> libc::sigset_t {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: sigemptyset initialises the whole set; sigaddset then changes an initialised one. Both
+    // can fail only for a number that is no signal, and the callers pass constants of libc.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        for &signal in signals {
+            libc::sigaddset(set.as_mut_ptr(), signal);
+        }
+        set.assume_init()
+    }
+}
+
+/// Blocks `signals` in the calling thread and in every thread it starts later, so that they stay
+/// pending until [`wait`] takes them. Also restores their default disposition: a shell starts
+/// background jobs with SIGINT ignored, and an ignored signal never becomes pending.
+pub fn block(signals: &[i32]) -> io::Result<()> {
+    let set = set_of(signals);
+    // SAFETY: `set` is initialised, and a null pointer says that the old mask is not wanted.
+    let error = unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &set, ptr::null_mut()) };
+    if error != 0 {
+        return Err(io::Error::from_raw_os_error(error));
+    }
+    for &signal in signals {
+        // SAFETY: SIG_DFL installs no code of ours, so there is nothing that could run unsafely.
+        if unsafe { libc::signal(signal, libc::SIG_DFL) } == libc::SIG_ERR {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+/// Waits until one of the blocked `signals` arrives and returns its number; `None` when `timeout`
+/// (without one: never) passes first.
+pub fn wait(signals: &[i32], timeout: Option<Duration>) -> io::Result<Option<i32>> {
+    let set = set_of(signals);
+    let limit = timeout.map(super::poll::timespec);
+    let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
+    // SAFETY: `set` is initialised, null means "no details wanted", and `limit` is null or points to
+    // a timespec that lives until the end of this function.
+    let signal = unsafe { libc::sigtimedwait(&set, ptr::null_mut(), limit) };
+    match super::check(signal) {
+        Ok(signal) => Ok(Some(signal)),
+        Err(error) => match error.raw_os_error() {
+            // EINTR: the process was stopped and continued (Ctrl-Z, fg). Nothing has arrived.
+            Some(libc::EAGAIN | libc::EINTR) => Ok(None),
+            _ => Err(error),
+        },
+    }
+}
