@@ -2,7 +2,7 @@
 # loopback interface unless ARGS says otherwise: make echo-client ARGS="127.0.0.1 65432 'Good day'"
 
 CARGO ?= cargo
-SOCKLAB = $(CARGO) run --quiet --release --
+SOCKLAB ?= $(CARGO) run --quiet --release --
 
 # The exercises and what they are called with. tests/repository.rs holds this list to the table in
 # src/exercises.rs.

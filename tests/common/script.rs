@@ -133,6 +133,8 @@ impl Terminal {
             .arg("-c")
             .arg(format!("{{ {command}\n}} 2>&1"))
             .env("PATH", format!("{}:{path}", programs.display()))
+            // `make EXERCISE` then runs this program instead of building another.
+            .env("SOCKLAB", "socklab")
             .current_dir(folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -244,7 +246,7 @@ pub fn normal(line: &str) -> String {
     result + rest
 }
 
-/// A folder that is removed again, with the project's `docs`, `src` and `tests` linked into it.
+/// A folder that is removed again, with the project's `docs`, `src`, `tests` and `Makefile` linked into it.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -253,7 +255,7 @@ impl Scratch {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("socklab-{}-{number}", std::process::id()));
         fs::create_dir(&folder).expect("a scratch folder");
-        for part in ["docs", "src", "tests"] {
+        for part in ["docs", "src", "tests", "Makefile"] {
             let target = Path::new(env!("CARGO_MANIFEST_DIR")).join(part);
             std::os::unix::fs::symlink(target, folder.join(part)).expect("a link");
         }
