@@ -9,6 +9,10 @@
 //!
 //! [`exercises`] is the one table of all programs; [`kit`] is the tool box the rooms share.
 
+// Tests may unwrap; the program says what went wrong instead. More lints are in Cargo.toml.
+#![deny(missing_docs)]
+#![deny(clippy::unwrap_used)]
+
 pub mod echo;
 pub mod exercises;
 pub mod kit;

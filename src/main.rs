@@ -1,5 +1,8 @@
 //! `socklab EXERCISE ARGS…`: look the exercise up, run it, turn its error into an exit code.
 
+// Tests may unwrap; the program says what went wrong instead. More lints are in Cargo.toml.
+#![deny(clippy::unwrap_used)]
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 

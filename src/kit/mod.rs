@@ -9,6 +9,7 @@
 //! | [`address`] | host names to addresses, addresses to text |
 //! | [`tcp`], [`udp`] | sockets that are open, announced, and whose failures say what to do |
 //! | [`serve`] | the accept loop: a thread per client, a cap, an idle limit, an orderly end |
+//! | `places` | who is being served: its counting gate |
 //! | [`select`] | the other design: one thread that serves every client by readiness |
 //! | [`mod@line`] | lines of bounded length out of any stream of bytes |
 //! | [`keyboard`] | lines typed by the user, while a peer is watched |
@@ -24,6 +25,7 @@ pub mod error;
 pub mod keyboard;
 pub mod line;
 pub mod nearest;
+mod places;
 pub mod random;
 pub mod screen;
 pub mod select;

@@ -19,7 +19,8 @@ use std::time::{Duration, Instant};
 
 use super::address::canonical;
 use super::error::Error;
-use super::serve::{say_served, Limits, Trouble, PATIENCE};
+use super::places::{Trouble, PATIENCE};
+use super::serve::{say_served, Limits};
 use super::sys::poll::{poll, Watched, READABLE, WRITABLE};
 use super::sys::{limits, socket};
 use super::{screen, stop, tcp};

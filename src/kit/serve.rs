@@ -7,28 +7,21 @@
 //! The cap works by *not* accepting: the kernel completes the handshake and keeps the connection in
 //! its queue (see [`super::tcp::QUEUE`]), and the client simply waits until a place is free.
 
-use std::collections::HashMap;
-use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::address::canonical;
 use super::args::Args;
 use super::error::{is_timeout, Error};
+use super::places::{Place, Places};
 use super::sys::{limits, socket};
 use super::{screen, stop, tcp};
 
 /// Stack of a client's thread. Only pages that are touched take memory; the rest is address space.
 const STACK: usize = 128 * 1024;
-
-/// How long to wait when descriptors, memory or threads have run out, unless a client leaves first.
-pub(super) const PATIENCE: Duration = Duration::from_millis(200);
-
-/// How long a server that has run out of something stays silent about it.
-const SAY_AGAIN: Duration = Duration::from_secs(60);
 
 /// Descriptors kept for everything that is not a client.
 const RESERVED_DESCRIPTORS: usize = 64;
@@ -142,115 +135,5 @@ where
             screen::note(&format!("{client}: let go after {limit} s of silence"));
         }
         Ok(Err(error)) => screen::note(&format!("{client}: {error}")),
-    }
-}
-
-/// Who is being served.
-#[derive(Default)]
-struct Places {
-    state: Mutex<State>,
-    /// Notified when a client leaves and when the server is asked to stop.
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    live: HashMap<u64, Arc<TcpStream>>,
-    served: u64,
-    most: usize,
-    trouble: Trouble,
-}
-
-impl Places {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits until fewer than `cap` clients are served; false when the server shall stop instead.
-    fn wait_for_room(&self, cap: usize) -> bool {
-        let mut state = self.lock();
-        while state.live.len() >= cap && !stop::requested() {
-            // The timeout covers a stop request that came between the test and the wait.
-            state = self.changed.wait_timeout(state, PATIENCE).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        !stop::requested()
-    }
-
-    /// Survives a failed accept or spawn: says so once, then waits until a client has left or a
-    /// moment has passed. Errs only for a listener that can never work again. See accept(2).
-    fn wait_out(&self, what: &str, why: &io::Error) -> Result<(), Error> {
-        let mut state = self.lock();
-        if state.trouble.is_passing(what, why)? {
-            return Ok(());
-        }
-        drop(self.changed.wait_timeout(state, PATIENCE));
-        Ok(())
-    }
-
-    /// Gives every reply under way `grace` to finish. Clients see the end of their stream: a thread
-    /// that waits for its client reads 0 bytes, as if the client had closed, and ends.
-    fn let_finish(&self, grace: Duration) {
-        let deadline = Instant::now() + grace;
-        let mut state = self.lock();
-        for stream in state.live.values() {
-            let _ = socket::shut_reading(&**stream);
-        }
-        while !state.live.is_empty() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                screen::note(&format!("{} clients did not finish in time", state.live.len()));
-                return;
-            }
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
-}
-
-/// Something that a server has run out of: said once a minute at most, not at every attempt.
-#[derive(Default)]
-pub(super) struct Trouble {
-    said: Option<Instant>,
-}
-
-impl Trouble {
-    /// Judges a failed `accept` or spawn. True: only that client is lost, go on at once. False: the
-    /// system has run out of something, wait a moment. Err: this listener can never work again.
-    pub(super) fn is_passing(&mut self, what: &str, why: &io::Error) -> Result<bool, Error> {
-        match why.raw_os_error() {
-            Some(libc::ECONNABORTED) => return Ok(true),
-            Some(libc::EBADF | libc::EINVAL | libc::ENOTSOCK) => return Err(Error::io(what, why)),
-            _ => {}
-        }
-        if self.said.is_none_or(|said| said.elapsed() > SAY_AGAIN) {
-            screen::note(&format!("{}; new clients wait until one leaves", Error::io(what, why)));
-            self.said = Some(Instant::now());
-        }
-        Ok(false)
-    }
-}
-
-/// One client's place, free again when it is dropped, also by a panic.
-struct Place {
-    places: Arc<Places>,
-    number: u64,
-}
-
-impl Place {
-    fn take(places: &Arc<Places>, stream: &Arc<TcpStream>) -> Place {
-        let mut state = places.lock();
-        let number = state.served;
-        state.served += 1;
-        state.live.insert(number, Arc::clone(stream));
-        state.most = state.most.max(state.live.len());
-        Place { places: Arc::clone(places), number }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let closed = self.places.lock().live.remove(&self.number);
-        // The last owner closes the connection: here, in the client's own thread, outside the lock.
-        drop(closed);
-        self.places.changed.notify_all();
     }
 }
