@@ -6,7 +6,7 @@ use crate::kit::error::Error;
 use crate::kit::nearest::nearest;
 use crate::kit::screen::escape;
 use crate::kit::usage::Usage;
-use crate::{echo, message};
+use crate::{echo, message, pack};
 
 /// A lab sheet, as the index groups by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,6 +128,46 @@ pub static EXERCISES: &[Exercise] = &[
         file: "src/echo/udp_client.rs",
         usage: &echo::udp_client::USAGE,
         run: echo::udp_client::run,
+    },
+    Exercise {
+        name: "pack",
+        sheets: &[Sheet::Iot],
+        task: "task 1.4",
+        summary: "shows values as the bytes that a format makes of them",
+        make: "=iif 1 4 2.7",
+        file: "src/pack/program.rs",
+        usage: &pack::program::PACK,
+        run: pack::program::pack,
+    },
+    Exercise {
+        name: "unpack",
+        sheets: &[Sheet::Iot],
+        task: "task 1.4",
+        summary: "shows the values in bytes",
+        make: "=iif 0100000004000000cdcc2c40",
+        file: "src/pack/program.rs",
+        usage: &pack::program::UNPACK,
+        run: pack::program::unpack,
+    },
+    Exercise {
+        name: "pack-server",
+        sheets: &[Sheet::Iot],
+        task: "task 1.4",
+        summary: "receives packed values and shows them",
+        make: "",
+        file: "src/pack/server.rs",
+        usage: &pack::server::USAGE,
+        run: pack::server::run,
+    },
+    Exercise {
+        name: "pack-client",
+        sheets: &[Sheet::Iot],
+        task: "task 1.4",
+        summary: "sends packed values",
+        make: "",
+        file: "src/pack/client.rs",
+        usage: &pack::client::USAGE,
+        run: pack::client::run,
     },
     Exercise {
         name: "concurrent-server",
