@@ -7,7 +7,9 @@ SOCKLAB ?= $(CARGO) run --quiet --release --
 # The exercises and what they are called with. tests/repository.rs holds this list to the table in
 # src/exercises.rs.
 EXERCISES := echo-server echo-client udp-receiver udp-sender udp-echo-server udp-echo-client \
-	pack unpack pack-server pack-client concurrent-server concurrent-client stamp-server stamp-client message-server message-client
+	pack unpack pack-server pack-client concurrent-server concurrent-client \
+	sensor-server sensor-client \
+	stamp-server stamp-client message-server message-client
 
 pack: ARGS ?= =iif 1 4 2.7
 unpack: ARGS ?= =iif 0100000004000000cdcc2c40

@@ -6,7 +6,7 @@ use crate::kit::error::Error;
 use crate::kit::nearest::nearest;
 use crate::kit::screen::escape;
 use crate::kit::usage::Usage;
-use crate::{echo, message, pack};
+use crate::{echo, message, pack, sensor};
 
 /// A lab sheet, as the index groups by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,6 +188,26 @@ pub static EXERCISES: &[Exercise] = &[
         file: "src/echo/concurrent_client.rs",
         usage: &echo::concurrent_client::USAGE,
         run: echo::concurrent_client::run,
+    },
+    Exercise {
+        name: "sensor-server",
+        sheets: &[Sheet::Iot],
+        task: "deliverable, first optional deliverable",
+        summary: "receives readings over TCP and UDP, logs and answers them",
+        make: "",
+        file: "src/sensor/server.rs",
+        usage: &sensor::server::USAGE,
+        run: sensor::server::run,
+    },
+    Exercise {
+        name: "sensor-client",
+        sheets: &[Sheet::Iot],
+        task: "deliverable",
+        summary: "reports readings over TCP or UDP and counts what it cost",
+        make: "",
+        file: "src/sensor/client.rs",
+        usage: &sensor::client::USAGE,
+        run: sensor::client::run,
     },
     Exercise {
         name: "stamp-server",

@@ -7,6 +7,7 @@
 //! | [`echo`] | IoT lab 1; SCC.231 tasks 1 to 3 | TCP and UDP echo, one-way UDP, threads, time stamps, select |
 //! | [`message`] | B3 example; select slides | one message a line, many clients at once |
 //! | [`pack`] | IoT lab 1, task 1.4 | numbers and text as bytes |
+//! | [`sensor`] | IoT lab 1, deliverables | a protocol of our own, over TCP and UDP |
 //!
 //! [`exercises`] is the one table of all programs; [`kit`] is the tool box the rooms share.
 
@@ -19,3 +20,4 @@ pub mod exercises;
 pub mod kit;
 pub mod message;
 pub mod pack;
+pub mod sensor;
