@@ -132,6 +132,7 @@ impl Sensor {
         let sequence = self.head.sequence;
         self.ledger.send(sequence);
         let mut flags = 0;
+        let mut breaks = 0;
         'sending: loop {
             let message = write(&Head { flags, ..self.head }, body);
             self.ledger.bytes_out += message.len() as u64;
@@ -139,7 +140,8 @@ impl Sensor {
             let deadline = Instant::now() + self.patience;
             loop {
                 if let Some(why) = broken {
-                    self.link.mend(&why)?;
+                    breaks += 1;
+                    self.link.mend(&why, breaks)?;
                     flags = RESENT;
                     continue 'sending;
                 }

@@ -28,8 +28,9 @@ pub trait Link {
     /// Waits for a message until `deadline`.
     fn receive(&mut self, deadline: Instant) -> Result<Event, Error>;
 
-    /// Makes a broken connection anew. Errs when that does not succeed for long.
-    fn mend(&mut self, why: &str) -> Result<(), Error>;
+    /// Makes a broken connection anew. `again` counts how often it has broken over the reading that
+    /// is being sent, this time included. Errs when it breaks too often, or cannot be had for long.
+    fn mend(&mut self, why: &str, again: u32) -> Result<(), Error>;
 
     /// Ends the conversation and tells what it cost.
     fn finish(&mut self) -> Cost;

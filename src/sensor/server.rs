@@ -132,6 +132,10 @@ fn converse(
     let mut frames = Frames::default();
     loop {
         let noise = match stream::receive(connection, &mut frames, idle)? {
+            Received::Late => {
+                let seconds = stream::WHOLE.as_secs();
+                return Err(Error::Failed(format!("a message took longer than {seconds} s")));
+            }
             Received::Message(bytes) => match desk.answer(&bytes, client, Transport::Tcp)? {
                 Answer::Reply(reply) => {
                     connection.write_all(&reply)?;

@@ -9,6 +9,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use super::message::{self, Noise, LONGEST};
+use crate::kit::error::is_timeout;
 use crate::kit::tcp;
 
 /// How long a message that has begun may take. Without it a peer that sends a byte now and then would
@@ -54,10 +55,12 @@ pub enum Received {
     Noise(Noise),
     /// The end of the stream; true in the middle of a message.
     End(bool),
+    /// A message that has begun and does not end.
+    Late,
 }
 
 /// Waits for the next message: up to `first` (`None`: for ever) for its beginning and [`WHOLE`] for
-/// its end. Errs with a timeout, or as the connection does.
+/// its end. Errs with a timeout while none has begun, or as the connection does.
 pub fn receive(stream: &TcpStream, frames: &mut Frames, first: Option<Duration>) -> io::Result<Received> {
     // At most one message is incomplete, so the buffer stays below CHUNK + LONGEST.
     const { assert!(LONGEST < CHUNK) };
@@ -78,9 +81,11 @@ pub fn receive(stream: &TcpStream, frames: &mut Frames, first: Option<Duration>)
             stream.set_read_timeout(tcp::patience(deadline.saturating_duration_since(Instant::now())))?;
         }
         let mut chunk = [0; CHUNK];
-        match tcp::receive(stream, &mut chunk)? {
-            0 => return Ok(Received::End(frames.has_begun())),
-            count => frames.push(&chunk[..count]),
+        match tcp::receive(stream, &mut chunk) {
+            Ok(0) => return Ok(Received::End(frames.has_begun())),
+            Ok(count) => frames.push(&chunk[..count]),
+            Err(why) if is_timeout(&why) && deadline.is_some() => return Ok(Received::Late),
+            Err(why) => return Err(why),
         }
     }
 }

@@ -107,15 +107,14 @@ impl Link for TcpLink {
         }
     }
 
-    fn mend(&mut self, why: &str) -> Result<(), Error> {
+    fn mend(&mut self, why: &str, again: u32) -> Result<(), Error> {
         self.count();
-        let mut wait = FIRST_WAIT;
-        let mut last = Error::Failed(why.to_string());
+        let mut last = Error::Failed(format!("lost the server {again} times over one reading: {why}"));
         screen::note(&format!("lost the server: {why}; connecting again"));
-        for _ in 0..ATTEMPTS {
-            // Longer each time: when a server comes back, all its sensors want it at once.
-            thread::sleep(wait);
-            wait *= 2;
+        for attempt in again..=ATTEMPTS {
+            // Longer each time: when a server comes back, all its sensors want it at once. And a
+            // server that takes every connection only to close it is not besieged either.
+            thread::sleep(FIRST_WAIT * 2u32.pow(attempt - 1));
             match connect(&self.host, self.port) {
                 Ok(stream) => {
                     self.stream = stream;

@@ -70,7 +70,7 @@ impl Link for UdpLink {
         }
     }
 
-    fn mend(&mut self, _why: &str) -> Result<(), Error> {
+    fn mend(&mut self, _why: &str, _again: u32) -> Result<(), Error> {
         // There is no connection that could be gone.
         Ok(())
     }
