@@ -8,11 +8,12 @@ SOCKLAB ?= $(CARGO) run --quiet --release --
 # src/exercises.rs.
 EXERCISES := echo-server echo-client udp-receiver udp-sender udp-echo-server udp-echo-client \
 	pack unpack pack-server pack-client concurrent-server concurrent-client \
-	sensor-server sensor-client \
+	sensor-server sensor-client traffic \
 	stamp-server stamp-client message-server message-client
 
 pack: ARGS ?= =iif 1 4 2.7
 unpack: ARGS ?= =iif 0100000004000000cdcc2c40
+traffic: ARGS ?= docs/captures/sensor-udp.pcap
 stamp-server: ARGS ?= --bind 127.0.0.1
 message-server: ARGS ?= 50000 --bind 127.0.0.1
 message-client: ARGS ?= 127.0.0.1 50000

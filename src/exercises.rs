@@ -6,7 +6,7 @@ use crate::kit::error::Error;
 use crate::kit::nearest::nearest;
 use crate::kit::screen::escape;
 use crate::kit::usage::Usage;
-use crate::{echo, message, pack, sensor};
+use crate::{echo, message, pack, sensor, traffic};
 
 /// A lab sheet, as the index groups by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -208,6 +208,16 @@ pub static EXERCISES: &[Exercise] = &[
         file: "src/sensor/client.rs",
         usage: &sensor::client::USAGE,
         run: sensor::client::run,
+    },
+    Exercise {
+        name: "traffic",
+        sheets: &[Sheet::Iot],
+        task: "deliverable, traffic analysis",
+        summary: "counts packets, bytes by layer and retransmissions of each flow in a capture",
+        make: "docs/captures/sensor-udp.pcap",
+        file: "src/traffic/program.rs",
+        usage: &traffic::program::USAGE,
+        run: traffic::program::run,
     },
     Exercise {
         name: "stamp-server",

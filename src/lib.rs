@@ -8,6 +8,7 @@
 //! | [`message`] | B3 example; select slides | one message a line, many clients at once |
 //! | [`pack`] | IoT lab 1, task 1.4 | numbers and text as bytes |
 //! | [`sensor`] | IoT lab 1, deliverables | a protocol of our own, over TCP and UDP |
+//! | [`traffic`] | IoT lab 1, deliverables | what a capture holds, layer by layer |
 //!
 //! [`exercises`] is the one table of all programs; [`kit`] is the tool box the rooms share.
 
@@ -21,3 +22,4 @@ pub mod kit;
 pub mod message;
 pub mod pack;
 pub mod sensor;
+pub mod traffic;
