@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::diagram::Event;
 use super::packet::{End, Packet, Protocol};
-use super::segments::{Order, Role, Segments};
+use super::segments::{Judgement, Order, Role, Segments};
 use super::{ethernet, packet::flags};
 
 /// How many flows are told apart; packets of further ones are counted together.
@@ -69,10 +69,12 @@ pub struct Flow {
     pub sums: [Sum; 2],
     /// Packets and bytes by role, for TCP: handshake, data, acknowledgement, close.
     pub roles: [(u64, u64); 4],
-    /// Segments that had passed before.
+    /// Segments sent again, as Wireshark judges.
     pub retransmissions: u64,
-    /// Segments that were overtaken.
+    /// Segments overtaken, as Wireshark judges.
     pub out_of_order: u64,
+    /// Those of both whose bytes had all passed before.
+    pub repeated: u64,
     /// The connection's state, for TCP.
     pub segments: Segments,
     /// Its first packets, if a diagram is wanted.
@@ -109,12 +111,14 @@ impl Flows {
         flow.time.1 = time;
         let mut order = Order::InOrder;
         if let Some(segment) = packet.segment {
-            let (role, how) = flow.segments.take(side, time, segment, packet.application);
+            let Judgement { role, order: how, repeated } =
+                flow.segments.take(side, time, segment, packet.application);
             let bytes = packet.application + packet.transport + packet.network + packet.link;
             let sum = &mut flow.roles[role as usize];
             *sum = (sum.0 + 1, sum.1 + bytes);
             flow.retransmissions += u64::from(how == Order::Retransmission);
             flow.out_of_order += u64::from(how == Order::OutOfOrder);
+            flow.repeated += u64::from(repeated);
             order = how;
         }
         if flow.events.len() < self.remember {
@@ -146,6 +150,7 @@ impl Flows {
             roles: Default::default(),
             retransmissions: 0,
             out_of_order: 0,
+            repeated: 0,
             segments: Segments::default(),
             events: Vec::new(),
             time: (time, time),

@@ -49,6 +49,8 @@ pub struct Segment {
     pub ack: u32,
     /// The flags, as in the header.
     pub flags: u8,
+    /// How much the sender would take, unscaled.
+    pub window: u16,
 }
 
 /// Flags of TCP.
@@ -254,7 +256,8 @@ fn transport(protocol: Protocol, mut reader: Reader) -> ((u16, u16), u64, Option
                 let ports = (reader.u16()?, reader.u16()?);
                 let (seq, ack) = (reader.u32()?, reader.u32()?);
                 let (length, flags) = (4 * u64::from(reader.u8()? >> 4), reader.u8()?);
-                Some((ports, length.max(20), Some(Segment { seq, ack, flags })))
+                let window = reader.u16()?;
+                Some((ports, length.max(20), Some(Segment { seq, ack, flags, window })))
             };
             header().unwrap_or(nothing)
         }

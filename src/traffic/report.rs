@@ -45,7 +45,11 @@ pub fn flow(flow: &Flow) -> Vec<String> {
         });
         lines.push(format!("  packets for {}", roles.join(", ")));
         let (again, overtaken, ending) = (flow.retransmissions, flow.out_of_order, flow.segments.ending());
-        lines.push(format!("  retransmissions {again}, out of order {overtaken}; {ending}"));
+        let repeated = match flow.repeated {
+            0 => String::new(),
+            count => format!(" ({count} of these bring only what had passed before)"),
+        };
+        lines.push(format!("  retransmissions {again}, out of order {overtaken}{repeated}; {ending}"));
     }
     lines
 }
