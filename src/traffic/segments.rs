@@ -114,7 +114,7 @@ impl Segments {
         } else if length > 0 {
             Role::Data
         } else if std::mem::take(&mut self.opening) {
-            self.round_trip = self.begun.map(|(begun, _)| time.saturating_sub(begun));
+            self.round_trip = self.round_trip.or(self.begun.map(|(begun, _)| time.saturating_sub(begun)));
             Role::Handshake
         } else if closing {
             Role::Close
