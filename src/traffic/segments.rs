@@ -102,6 +102,10 @@ impl Segments {
         let is = |flag: u8| flags & flag != 0;
         self.initial[side].get_or_insert(seq.wrapping_sub(u32::from(!is(flags::SYN))));
         let closing = self.directions.iter().any(|direction| direction.finished);
+        if self.opening && !is(flags::SYN) {
+            // The handshake's last segment, or data if that one was lost.
+            self.round_trip = self.round_trip.or(self.begun.map(|(begun, _)| time.saturating_sub(begun)));
+        }
         let role = if is(flags::SYN) {
             if !is(flags::ACK) {
                 self.begun = Some((time, self.begun.map_or(seq, |(_, first)| first)));
@@ -114,7 +118,6 @@ impl Segments {
         } else if length > 0 {
             Role::Data
         } else if std::mem::take(&mut self.opening) {
-            self.round_trip = self.round_trip.or(self.begun.map(|(begun, _)| time.saturating_sub(begun)));
             Role::Handshake
         } else if closing {
             Role::Close
