@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::TcpStream;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::error::Error;
@@ -29,8 +29,8 @@ pub(super) struct Places {
 
 #[derive(Default)]
 pub(super) struct State {
-    /// The open connections, by the number of their place.
-    live: HashMap<u64, Arc<TcpStream>>,
+    /// The connections, by the number of their place. They belong to their threads.
+    live: HashMap<u64, Weak<TcpStream>>,
     pub(super) served: u64,
     /// The most that were served at once.
     pub(super) most: usize,
@@ -69,8 +69,8 @@ impl Places {
     pub(super) fn let_finish(&self, grace: Duration) {
         let deadline = Instant::now() + grace;
         let mut state = self.lock();
-        for stream in state.live.values() {
-            let _ = socket::shut_reading(&**stream);
+        for stream in state.live.values().filter_map(Weak::upgrade) {
+            let _ = socket::shut_reading(&*stream);
         }
         while !state.live.is_empty() {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -117,7 +117,7 @@ impl Place {
         let mut state = places.lock();
         let number = state.served;
         state.served += 1;
-        state.live.insert(number, Arc::clone(stream));
+        state.live.insert(number, Arc::downgrade(stream));
         state.most = state.most.max(state.live.len());
         Place { places: Arc::clone(places), number }
     }
@@ -125,9 +125,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let closed = self.places.lock().live.remove(&self.number);
-        // The last owner closes the connection: here, in the client's own thread, outside the lock.
-        drop(closed);
+        self.places.lock().live.remove(&self.number);
         self.places.changed.notify_all();
     }
 }

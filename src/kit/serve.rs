@@ -101,7 +101,8 @@ where
     loop {
         let (handle, stream, kept) = (Arc::clone(handle), Arc::clone(&stream), Arc::clone(&place));
         let body = move || {
-            let _place = kept;
+            // Dropped in reverse order: the connection is closed before its place is free again.
+            let (_place, stream) = (kept, stream);
             converse(&*handle, limits, &stream, client);
         };
         let thread = thread::Builder::new().name(client.to_string()).stack_size(STACK);
