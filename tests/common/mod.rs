@@ -7,7 +7,9 @@
 // Each test file is a crate of its own and uses a part of this.
 #![allow(dead_code)]
 
+pub mod clients;
 pub mod script;
+pub mod system;
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -160,8 +162,7 @@ impl Program {
 
     /// Waits for one more line; false at the end of both outputs or after the deadline.
     fn collect(&mut self, deadline: Instant) -> bool {
-        let Ok((which, line)) =
-            self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now()))
+        let Ok((which, line)) = self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now()))
         else {
             return false;
         };
