@@ -58,3 +58,10 @@ pub fn as_nobody(folder: &Folder, script: &str) -> Command {
     command.env("socklab", copy);
     command
 }
+
+/// A Python program, given as text, with arguments. Its output is not buffered.
+pub fn python(program: &str, words: &[&str]) -> Command {
+    let mut command = Command::new("python3");
+    command.args(["-u", "-c", program]).args(words);
+    command
+}
