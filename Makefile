@@ -29,7 +29,7 @@ help:
 	@echo 'make demo                every exercise once, client against server'
 	@echo 'make test                all tests; what needs root or another program says so and is skipped'
 	@echo 'make lint                rustfmt, clippy and rustdoc without a warning'
-	@echo 'make bench               measure beside other servers and write docs/performance.md'
+	@echo 'make bench               measure beside other servers and write docs/performance.md (ROOM=echo: one section)'
 
 $(EXERCISES):
 	@$(SOCKLAB) $@ $(ARGS)
@@ -38,7 +38,7 @@ build:
 	$(CARGO) build --release
 
 test:
-	$(CARGO) test --quiet
+	$(CARGO) test --quiet --no-fail-fast
 
 lint:
 	$(CARGO) fmt --check
@@ -52,7 +52,7 @@ demo:
 
 bench:
 	@$(CARGO) build --quiet --release
-	@python3 tests/bench/bench.py
+	@python3 -B tests/bench/bench.py $(ROOM)
 
 clean:
 	$(CARGO) clean

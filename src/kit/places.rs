@@ -6,12 +6,13 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::TcpStream;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use super::error::Error;
+use super::error::{reason, Error};
 use super::sys::socket;
-use super::{screen, stop};
+use super::{awake, screen, stop};
 
 /// How long to wait when descriptors, memory or threads have run out, unless a client leaves first.
 pub(super) const PATIENCE: Duration = Duration::from_millis(200);
@@ -29,8 +30,8 @@ pub(super) struct Places {
 
 #[derive(Default)]
 pub(super) struct State {
-    /// The open connections, by the number of their place.
-    live: HashMap<u64, Arc<TcpStream>>,
+    /// The connections, by the number of their place. They belong to their threads.
+    live: HashMap<u64, Weak<TcpStream>>,
     pub(super) served: u64,
     /// The most that were served at once.
     pub(super) most: usize,
@@ -69,18 +70,24 @@ impl Places {
     pub(super) fn let_finish(&self, grace: Duration) {
         let deadline = Instant::now() + grace;
         let mut state = self.lock();
-        for stream in state.live.values() {
-            let _ = socket::shut_reading(&**stream);
+        for stream in state.live.values().filter_map(Weak::upgrade) {
+            let _ = socket::shut_reading(&*stream);
         }
         while !state.live.is_empty() {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                screen::note(&format!("{} clients did not finish in time", state.live.len()));
+                say_unfinished(state.live.len());
                 return;
             }
             state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
+}
+
+/// The line about clients that were still being served when the grace was over.
+pub(super) fn say_unfinished(clients: usize) {
+    let plural = if clients == 1 { "" } else { "s" };
+    screen::note(&format!("{clients} client{plural} did not finish in time"));
 }
 
 /// Something that a server has run out of: said once a minute at most, not at every attempt.
@@ -99,7 +106,12 @@ impl Trouble {
             _ => {}
         }
         if self.said.is_none_or(|said| said.elapsed() > SAY_AGAIN) {
-            screen::note(&format!("{}; new clients wait until one leaves", Error::io(what, why)));
+            let reason = match why.raw_os_error() {
+                // Its text is "temporarily unavailable", which does not say what.
+                Some(libc::EAGAIN) => "no more threads are allowed (see `ulimit -u`)".to_string(),
+                _ => reason(why),
+            };
+            screen::note(&format!("{what}: {reason}; new clients wait until one leaves"));
             self.said = Some(Instant::now());
         }
         Ok(false)
@@ -117,17 +129,17 @@ impl Place {
         let mut state = places.lock();
         let number = state.served;
         state.served += 1;
-        state.live.insert(number, Arc::clone(stream));
+        state.live.insert(number, Arc::downgrade(stream));
         state.most = state.most.max(state.live.len());
+        awake::CLIENTS.fetch_add(1, Relaxed);
         Place { places: Arc::clone(places), number }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let closed = self.places.lock().live.remove(&self.number);
-        // The last owner closes the connection: here, in the client's own thread, outside the lock.
-        drop(closed);
+        awake::CLIENTS.fetch_sub(1, Relaxed);
+        self.places.lock().live.remove(&self.number);
         self.places.changed.notify_all();
     }
 }
