@@ -18,7 +18,7 @@ stamp-server: ARGS ?= --bind 127.0.0.1
 message-server: ARGS ?= 50000 --bind 127.0.0.1
 message-client: ARGS ?= 127.0.0.1 50000
 
-.PHONY: help build test lint demo bench clean $(EXERCISES)
+.PHONY: help build test lint demo bench traffic-page clean $(EXERCISES)
 
 help:
 	@echo 'make EXERCISE [ARGS=…]   run one of these, on the loopback interface unless told:'
@@ -29,6 +29,7 @@ help:
 	@echo 'make demo                every exercise once, client against server'
 	@echo 'make test                all tests; what needs root or another program says so and is skipped'
 	@echo 'make lint                rustfmt, clippy and rustdoc without a warning'
+	@echo 'make traffic-page        capture, count and draw docs/traffic-analysis.md again (as root)'
 	@echo 'make bench               measure beside other servers and write docs/performance.md (ROOM=echo: one section)'
 
 $(EXERCISES):
@@ -53,6 +54,11 @@ demo:
 bench:
 	@$(CARGO) build --quiet --release
 	@python3 -B tests/bench/bench.py $(ROOM)
+
+# The captures, figures and pictures of docs/traffic-analysis.md. As root, for tcpdump.
+traffic-page:
+	@$(CARGO) build --quiet --release
+	@python3 -B tests/bench/traffic_page.py
 
 clean:
 	$(CARGO) clean

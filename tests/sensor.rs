@@ -384,7 +384,7 @@ fn a_server_that_does_not_come_back_ends_the_client_with_its_summary() {
     let ended = client(port, &["--count", "5"]);
     fake.join().unwrap();
     assert_eq!(ended.code, 1, "{ended:#?}");
-    assert_eq!(ended.out[0], "1 readings sent, 0 acknowledged, 1 lost");
+    assert_eq!(ended.out[0], "1 reading sent, 0 acknowledged, 1 lost");
     assert!(ended.err.last().unwrap().contains("cannot connect"), "{ended:#?}");
 }
 

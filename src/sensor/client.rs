@@ -191,7 +191,10 @@ impl Sensor {
         let Ledger { sent, acknowledged, refused, bytes_out, bytes_in, .. } = self.ledger;
         let lost = self.ledger.lost();
         let refused = if refused == 0 { String::new() } else { format!(", {refused} refused") };
-        screen::say(&format!("{sent} readings sent, {acknowledged} acknowledged, {lost} lost{refused}"))?;
+        let plural = if sent == 1 { "" } else { "s" };
+        screen::say(&format!(
+            "{sent} reading{plural} sent, {acknowledged} acknowledged, {lost} lost{refused}"
+        ))?;
         let application = bytes_out + bytes_in;
         screen::say(&format!("application bytes: {application} ({bytes_out} sent, {bytes_in} received)"))?;
         let (out, back) = (cost.packets_out, cost.packets_in);
