@@ -1,93 +1,23 @@
-//! IoT lab 1, deliverable and first optional one: `sensor-server` and `sensor-client` over TCP and UDP,
-//! their log, and what hostile peers, broken connections and full disks do to them. What the protocol
-//! asks for is quoted from `docs/sensor-protocol.md`.
+//! IoT lab 1, deliverable and first optional one: `sensor-server` over TCP and UDP, its log, and what
+//! hostile peers and full disks do to it. What the protocol asks for is quoted from
+//! `docs/sensor-protocol.md`. The client's side is in `tests/sensor_client.rs`.
 
 mod common;
+#[path = "common/sensor.rs"]
+mod sensors;
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
-use std::path::PathBuf;
+use std::net::{Shutdown, TcpStream};
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use common::{socklab, Ended, Program, PATIENCE, SOCKLAB};
+use common::{socklab, Program, SOCKLAB};
+use sensors::{ask, client, connect, datagrams, next_message, reading, scratch, server};
 use socklab::kit::random::Random;
-use socklab::sensor::message::{kind, open, write, Body, Head, DUPLICATE, MICROSECONDS, RESENT};
+use socklab::sensor::message::{kind, open, Body, DUPLICATE};
 use socklab::sensor::reading::{Reading, Value};
-
-/// A server and its port.
-fn server(more: &[&str]) -> (Program, u16) {
-    let mut server = Program::socklab(&[&["sensor-server", "0"], more].concat());
-    let port = server.port();
-    assert_eq!(server.port(), port, "both sockets have one port number");
-    (server, port)
-}
-
-/// The name of a file that does not exist yet.
-fn scratch(name: &str) -> PathBuf {
-    static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    std::env::temp_dir().join(format!("socklab-{name}-{}-{number}", std::process::id()))
-}
-
-/// A reading's bytes.
-fn reading(session: u32, sequence: u32, change: impl Fn(&mut Head, &mut Body)) -> Vec<u8> {
-    let (version, kind, time_unit, device) = (1, kind::READING, MICROSECONDS, 7);
-    let mut head = Head { version, kind, time_unit, device, session, sequence, ..Head::default() };
-    let measured = Reading { kind: 1, unit: 1, value: Value::Single(21.5) };
-    let mut body = Body { reading: Some(measured), ..Body::default() };
-    change(&mut head, &mut body);
-    write(&head, &body)
-}
-
-/// Reads one message from a connection.
-fn next_message(stream: &mut TcpStream) -> Option<(Head, Body)> {
-    let mut bytes = vec![0; 8];
-    stream.read_exact(&mut bytes).ok()?;
-    bytes.resize(usize::from(bytes[6]) << 8 | usize::from(bytes[7]), 0);
-    stream.read_exact(&mut bytes[8..]).ok()?;
-    let (head, fields) = open(&bytes).expect("a message of ours is well formed");
-    Some((head, Body::read(fields).expect("and so are its fields")))
-}
-
-fn connect(port: u16) -> TcpStream {
-    let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream
-}
-
-/// A client's UDP socket.
-fn datagrams(port: u16) -> UdpSocket {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.connect(("127.0.0.1", port)).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    socket
-}
-
-/// Sends one datagram and returns the answer.
-fn ask(socket: &UdpSocket, message: &[u8]) -> (Head, Body) {
-    socket.send(message).unwrap();
-    answer(socket)
-}
-
-fn answer(socket: &UdpSocket) -> (Head, Body) {
-    let mut buffer = [0; 2000];
-    let length = socket.recv(&mut buffer).unwrap();
-    let (head, fields) = open(&buffer[..length]).unwrap();
-    (head, Body::read(fields).unwrap())
-}
-
-/// What a client is called with.
-fn client(port: u16, more: &[&str]) -> Ended {
-    let port = port.to_string();
-    socklab(
-        &[&["sensor-client", "127.0.0.1", &port, "--interval", "0.01", "--seed", "1"], more].concat(),
-        b"",
-    )
-}
 
 #[test]
 fn both_transports_are_shown_logged_answered_and_summed_up() {
@@ -345,139 +275,6 @@ fn text_cannot_break_a_line_or_drive_a_terminal() {
     let logged = fs::read_to_string(&log).unwrap();
     assert!(logged.ends_with(",status,\"a\\n\\x1b[2J,\"\"b\"\"\\u{202e}\",\n"), "{logged}");
     fs::remove_file(log).unwrap();
-}
-
-/// "When the connection breaks, it connects again and sends the unanswered reading again."
-#[test]
-fn a_broken_connection_is_mended_and_the_reading_sent_again() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let fake = thread::spawn(move || {
-        let (mut first, _) = listener.accept().unwrap();
-        let (lost, _) = next_message(&mut first).unwrap();
-        drop(first);
-        let (mut second, _) = listener.accept().unwrap();
-        let (again, _) = next_message(&mut second).unwrap();
-        assert_eq!((again.session, again.sequence, again.flags), (lost.session, 1, RESENT));
-        assert_eq!(lost.flags, 0);
-        let kind = kind::ACKNOWLEDGEMENT;
-        second.write_all(&write(&Head { kind, flags: DUPLICATE, ..again }, &Body::default())).unwrap();
-        let (next, _) = next_message(&mut second).unwrap();
-        assert_eq!((next.sequence, next.flags), (2, 0));
-        second.write_all(&write(&Head { kind, ..next }, &Body::default())).unwrap();
-        next_message(&mut second);
-    });
-    let ended = client(port, &["--count", "2", "--timeout", "10"]);
-    fake.join().unwrap();
-    assert_eq!(ended.code, 0, "{ended:#?}");
-    assert!(ended.out[0].contains("the server had it already"), "{ended:#?}");
-    assert_eq!(ended.out[2], "2 readings sent, 2 acknowledged, 0 lost");
-    assert!(ended.out[5].contains("in 2 connections"), "{ended:#?}");
-    assert!(ended.err[0].starts_with("lost the server: "), "{ended:#?}");
-}
-
-#[test]
-fn a_server_that_does_not_come_back_ends_the_client_with_its_summary() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let fake = thread::spawn(move || next_message(&mut listener.accept().unwrap().0));
-    let ended = client(port, &["--count", "5"]);
-    fake.join().unwrap();
-    assert_eq!(ended.code, 1, "{ended:#?}");
-    assert_eq!(ended.out[0], "1 reading sent, 0 acknowledged, 1 lost");
-    assert!(ended.err.last().unwrap().contains("cannot connect"), "{ended:#?}");
-}
-
-#[test]
-fn a_server_that_closes_every_connection_ends_the_client_too() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    // Ends with the test's process.
-    thread::spawn(move || while listener.accept().is_ok() {});
-    let ended = client(port, &["--count", "5"]);
-    assert_eq!(ended.code, 1, "{ended:#?}");
-    assert!(ended.err.last().unwrap().contains("lost the server 7 times"), "{ended:#?}");
-}
-
-/// "A COMMAND sets the interval, clamped to 0.05 to 3,600 s whatever it says."
-#[test]
-fn a_command_changes_the_interval_within_limits() {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let port = socket.local_addr().unwrap().port().to_string();
-    let words =
-        ["sensor-client", "127.0.0.1", &port, "--transport", "udp", "--count", "3", "--interval", "0"];
-    let mut client = Program::socklab(&words);
-    let mut buffer = [0; 2000];
-    for (commanded, reported, shown) in [(0, 0, "0.05"), (u32::MAX, 50, "3600")] {
-        let (length, sender) = socket.recv_from(&mut buffer).unwrap();
-        let (head, fields) = open(&buffer[..length]).unwrap();
-        assert_eq!(Body::read(fields).unwrap().interval, Some(reported));
-        let command = Body { interval: Some(commanded), ..Body::default() };
-        socket.send_to(&write(&Head { kind: kind::COMMAND, ..head }, &command), sender).unwrap();
-        client.wait_out(&format!("interval now {shown} s"));
-    }
-    // It now waits an hour; a signal ends it.
-    client.signal("INT");
-    assert_eq!(client.finish().code, 130);
-
-    let (server, port) = server(&["--interval", "0.06"]);
-    let ended = self::client(port, &["--count", "3"]);
-    assert!(ended.out[0].ends_with("interval now 0.06 s"), "{ended:#?}");
-    assert!(!ended.out[1].contains("interval"), "once is enough: {ended:#?}");
-    server.stop_cleanly(&[]);
-}
-
-/// "A reply that comes late still acknowledges its reading."
-#[test]
-fn late_forged_and_foreign_replies() {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let port = socket.local_addr().unwrap().port();
-    let fake = thread::spawn(move || {
-        let mut buffer = [0; 2000];
-        let mut heads = Vec::new();
-        for _ in 0..2 {
-            let (length, sender) = socket.recv_from(&mut buffer).unwrap();
-            heads.push((open(&buffer[..length]).unwrap().0, sender));
-        }
-        let (kind, body) = (kind::ACKNOWLEDGEMENT, Body::default());
-        let [(first, sender), (second, _)] = heads[..] else { unreachable!() };
-        socket.send_to(b"noise", sender).unwrap();
-        let other = Head { kind, session: !first.session, ..second };
-        socket.send_to(&write(&other, &body), sender).unwrap();
-        for _ in 0..2 {
-            socket.send_to(&write(&Head { kind, ..first }, &body), sender).unwrap();
-        }
-        socket.send_to(&write(&Head { kind, ..second }, &body), sender).unwrap();
-        socket
-    });
-    let ended = client(port, &["--transport", "udp", "--count", "2", "--timeout", "2"]);
-    fake.join().unwrap();
-    assert!(ended.out[0].ends_with(": no answer"), "{ended:#?}");
-    assert_eq!(ended.out[1], "seq 1: acknowledged late");
-    assert!(ended.out[2].contains("seq 2") && ended.out[2].contains("acknowledged in"), "{ended:#?}");
-    assert_eq!(ended.out[3], "2 readings sent, 2 acknowledged, 0 lost");
-}
-
-#[test]
-fn a_hostile_server_cannot_hang_or_drive_the_client() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let fake = thread::spawn(move || {
-        // Other bytes; then an error whose text is an escape sequence.
-        let (mut stream, _) = listener.accept().unwrap();
-        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
-        let (mut stream, _) = listener.accept().unwrap();
-        let (head, _) = next_message(&mut stream).unwrap();
-        let error = Some((1, "\u{1b}[2J".to_string()));
-        let body = Body { error, ..Body::default() };
-        stream.write_all(&write(&Head { kind: kind::ERROR, ..head }, &body)).unwrap();
-        let _ = stream.read(&mut [0]);
-    });
-    let ended = client(port, &["--count", "1"]);
-    fake.join().unwrap();
-    assert_eq!(ended.code, 1);
-    assert!(ended.err[0].contains("the server sent no message: wrong magic"), "{ended:#?}");
-    assert!(ended.out[0].ends_with("refused, error 1: \\x1b[2J"), "{ended:#?}");
 }
 
 /// A thread per client: none waits for another (first optional deliverable).

@@ -5,7 +5,7 @@
 //! | [`client`] | `pack-client` | IoT lab, task 1.4 | pack some values and send the bytes |
 //! | [`server`] | `pack-server` | IoT lab, task 1.4 | read as many bytes as the format has, unpack them |
 //! | [`program`] | `pack`, `unpack` | IoT lab, task 1.4 | the same without a network, to try formats |
-//! | [`format`] | | | a format string, parsed: byte order, sizes, alignment |
+//! | [`mod@format`] | | | a format string, parsed: byte order, sizes, alignment |
 //! | [`codec`] | | | values to bytes and back |
 //! | [`value`] | | | one value: from the command line, and as Python shows it |
 //! | [`float`] | | | half-precision numbers, and the shortest text of a float |
