@@ -81,7 +81,7 @@ impl Session {
 /// All sessions, by device and session number.
 ///
 /// In two generations: new ones and used ones live in the young one; when that is full it becomes the
-/// old one, and what was old is forgotten. So the last [`GENERATION`] sessions that were used are
+/// old one, and what was old is forgotten. So the last 32,768 sessions that were used are
 /// always known, forgetting costs nothing, and no flood of invented sessions fills the memory.
 #[derive(Debug, Default)]
 pub struct Sessions {

@@ -88,7 +88,7 @@ pub struct Flow {
 pub struct Flows {
     /// In the order of their first packets.
     pub list: Vec<Flow>,
-    /// Packets beyond [`MOST_FLOWS`] conversations.
+    /// Packets of flows beyond the most that are told apart.
     pub beyond: Sum,
     remember: usize,
     places: HashMap<(Protocol, End, End), usize>,
