@@ -217,9 +217,10 @@ impl Direction {
         let repeated = passed && order != Order::InOrder;
         if length > 0 {
             self.see(start, start + length);
-            if start + length > end {
-                self.end = Some((start + length, time));
-            }
+        }
+        // A bare acknowledgement, too, tells how far its sender has come, if what it sent was lost.
+        if start + length > end {
+            self.end = Some((start + length, time));
         }
         (order, repeated)
     }
