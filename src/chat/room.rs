@@ -43,7 +43,7 @@ use crate::kit::args::Args;
 use crate::kit::error::Error;
 use crate::kit::line::{Ending, LineBuffer};
 use crate::kit::serve::{serve, Limits};
-use crate::kit::sys::poll::{poll, Watched, READABLE, WRITABLE};
+use crate::kit::sys::poll::{poll, Watched, PEER_ENDED, READABLE, WRITABLE};
 use crate::kit::sys::{limits, socket};
 use crate::kit::usage::{self, Flag, Kind, Operand, Usage};
 use crate::kit::{stop, tcp};
@@ -60,12 +60,16 @@ const CHUNK: usize = 4096;
 /// How much one write offers.
 const BATCH: usize = 32 * 1024;
 
-/// What the kernel may keep for a member that does not read; the rest waits in its outbox, where it is
-/// counted.
-const SEND_BUFFER: i32 = 64 * 1024;
+/// What the kernel may keep for a member that does not read (the rest waits in its outbox, where it is
+/// counted), and of a member that speaks too fast (the rest stays with it).
+const BUFFERS: i32 = 64 * 1024;
 
 /// How long lines may wait for a member that takes none at all.
 const STALLED: Duration = Duration::from_secs(60);
+
+/// How long a member that has left is still heard: what it has sent faster than it may speak goes on
+/// for so long, and the rest is dropped with its place.
+const HEARD_AFTER: Duration = Duration::from_secs(10);
 
 /// How long the last lines to one that leaves may take.
 const LAST_LINES: Duration = Duration::from_secs(2);
@@ -122,7 +126,7 @@ fn attend(
     idle: Option<Duration>,
 ) -> Result<(), Error> {
     wire::keep_alive(connection)?;
-    socket::limit_send_buffer(connection, SEND_BUFFER)?;
+    socket::limit_buffers(connection, BUFFERS)?;
     connection.set_nonblocking(true)?;
     let now = Instant::now();
     let mut member = Member {
@@ -134,6 +138,7 @@ fn attend(
         pace,
         ended: false,
         broken: false,
+        gone: None,
         heard: now,
         taken: now,
     };
@@ -158,6 +163,8 @@ struct Member<'a> {
     ended: bool,
     /// Nothing more can be written; what it sent before may still be read.
     broken: bool,
+    /// Since when it is known to have left, although not all it sent has been read.
+    gone: Option<Instant>,
     /// When it last said something, for the idle limit.
     heard: Instant,
     /// When it last took something, or had nothing to take.
@@ -197,6 +204,10 @@ impl Member<'_> {
             // 3. Wait for what can go on.
             let stalled = (!self.sending.is_empty()).then_some(self.taken + STALLED);
             let silent = idle.map(|idle| self.heard + idle);
+            let given_up = self.gone.map(|gone| gone + HEARD_AFTER);
+            if given_up.is_some_and(|time| time <= now) {
+                return Ok("left");
+            }
             if stalled.is_some_and(|time| time <= now) {
                 return Ok("was dropped: reads nothing");
             }
@@ -205,7 +216,7 @@ impl Member<'_> {
                 return Ok("was dropped: silent for too long");
             }
             let resumes = (!pause.is_zero()).then_some(now + pause);
-            let first = [stalled, silent, resumes].into_iter().flatten().min();
+            let first = [stalled, silent, given_up, resumes].into_iter().flatten().min();
             let (readable, writable) = self.wait(finished, first.map(|time| time - now))?;
             // 4. Do it.
             if writable {
@@ -219,7 +230,7 @@ impl Member<'_> {
 
     /// Waits for the socket and the outbox's bell. Returns whether the socket can be read and written.
     fn wait(&mut self, may_read: bool, timeout: Option<Duration>) -> Result<(bool, bool), Error> {
-        let mut events = 0;
+        let mut events = if self.gone.is_none() { PEER_ENDED } else { 0 };
         if may_read && !self.ended {
             events |= READABLE;
         }
@@ -238,6 +249,9 @@ impl Member<'_> {
         let Some(found) = watched.get(1) else { return Ok((false, false)) };
         // A failure counts as each of them: whatever waits for nothing else notices it here.
         self.broken |= found.found(0);
+        if self.gone.is_none() && found.found(PEER_ENDED) {
+            self.gone = Some(Instant::now());
+        }
         Ok((may_read && found.found(READABLE), events & WRITABLE != 0 && found.found(WRITABLE)))
     }
 

@@ -123,3 +123,17 @@ pub fn port_on(shown: &str) -> u16 {
     let after = shown.split("listening on 127.0.0.1:").nth(1).expect("the ready line");
     after.split(' ').next().unwrap().parse().unwrap()
 }
+
+/// A `chat-room` on the loopback interface with these flags, and its port.
+pub fn room(flags: &[&str]) -> (Program, u16) {
+    let mut room = Program::socklab(&[&["chat-room", "0", "--bind", "127.0.0.1"], flags].concat());
+    let port = room.port();
+    (room, port)
+}
+
+/// A member of the room that has been greeted.
+pub fn join(port: u16) -> TcpStream {
+    let stream = super::clients::connect(port);
+    assert!(hear(&stream).starts_with("* welcome, "));
+    stream
+}

@@ -38,10 +38,12 @@ pub fn keep_alive(socket: &TcpStream, idle: i32, interval: i32, count: i32) -> i
     set_option(socket, libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1)
 }
 
-/// Limits what the kernel keeps for a peer that does not read: it doubles `bytes` for its own
-/// bookkeeping, and left alone it goes up to some megabytes (`net.ipv4.tcp_wmem`). See socket(7).
-pub fn limit_send_buffer(socket: &TcpStream, bytes: i32) -> io::Result<()> {
-    set_option(socket, libc::SOL_SOCKET, libc::SO_SNDBUF, bytes)
+/// Limits what the kernel keeps of one connection, each way: for a peer that does not read, and of one
+/// that is not read. The kernel doubles `bytes` for its own bookkeeping; left alone it goes up to some
+/// megabytes (`net.ipv4.tcp_wmem`, `tcp_rmem`). See socket(7).
+pub fn limit_buffers(socket: &TcpStream, bytes: i32) -> io::Result<()> {
+    set_option(socket, libc::SOL_SOCKET, libc::SO_SNDBUF, bytes)?;
+    set_option(socket, libc::SOL_SOCKET, libc::SO_RCVBUF, bytes)
 }
 
 /// A listening TCP socket with SO_REUSEPORT, so that several processes can listen on one port and
