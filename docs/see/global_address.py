@@ -5,7 +5,7 @@ import time
 
 def run():
     time.sleep(0.5)  # by now the main program has accepted the next client
-    print("the address that this thread prints:", address, flush=True)
+    print(f"this thread prints: {address}\n", end="", flush=True)
 
 
 for address in ("first", "second"):
