@@ -77,6 +77,7 @@ impl Members {
         let hello = format!("* welcome, {name}; /name NAME changes your name, /help lists the commands");
         outbox.push(&line(&hello));
         inner.tell_others(number, &format!("* {name} joined"));
+        inner.ring();
         self.log.say(&format!("* {name} joined from {client}"));
         inner.names.insert(name.clone(), number);
         inner.members.insert(number, Member { name, outbox: Arc::clone(&outbox) });
@@ -90,7 +91,8 @@ impl Members {
 }
 
 impl Stay {
-    /// Does what this member has typed. False for `/quit`.
+    /// Does what this member has typed. False for `/quit`. The others' threads hear of it by
+    /// [`Stay::ring`].
     pub fn say(&self, phrase: &Phrase) -> bool {
         let mut inner = self.room.lock();
         let Some(name) = inner.members.get(&self.number).map(|member| member.name.clone()) else {
@@ -125,7 +127,12 @@ impl Stay {
         true
     }
 
-    /// Tells this member something.
+    /// Wakes the threads of those for whom something waits.
+    pub fn ring(&self) {
+        self.room.lock().ring();
+    }
+
+    /// Tells this member something; its own thread looks without being woken.
     pub fn answer(&self, text: &str) {
         self.outbox.push(&line(text));
     }
@@ -146,6 +153,7 @@ impl Drop for Stay {
         if !stop::requested() {
             self.tell_all(&inner, &format!("* {} {}", member.name, self.ending));
         }
+        inner.ring();
     }
 }
 
@@ -156,6 +164,11 @@ impl Inner {
         for (_, member) in self.members.iter().filter(|(other, _)| **other != number) {
             member.outbox.push(&line);
         }
+    }
+
+    /// Wakes the threads of those for whom something waits.
+    fn ring(&self) {
+        self.members.values().for_each(|member| member.outbox.ring());
     }
 
     fn by_name(&self, name: &str) -> Option<&Member> {

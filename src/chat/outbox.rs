@@ -31,6 +31,8 @@ struct Queue {
     bytes: usize,
     /// It did not fit once; since then nothing is kept.
     overflowed: bool,
+    /// The bell has been rung since the queue was last emptied or looked at.
+    rung: bool,
 }
 
 impl Outbox {
@@ -40,22 +42,26 @@ impl Outbox {
     }
 
     /// Adds a line, newline included. If it does not fit, the queue is given up; see
-    /// [`Outbox::overflowed`].
+    /// [`Outbox::overflowed`]. The member's thread hears of it by [`Outbox::ring`], which can wait
+    /// until more has been added: to wake a thread costs more than to add a line.
     pub fn push(&self, line: &Arc<[u8]>) {
         let mut queue = self.lock();
         if queue.overflowed {
             return;
         }
-        let was_empty = queue.lines.is_empty();
         if queue.lines.len() >= MOST_LINES || queue.bytes + line.len() > MOST_BYTES {
             *queue = Queue { overflowed: true, ..Queue::default() };
-            self.bell.ring();
             return;
         }
         queue.bytes += line.len();
         queue.lines.push_back(Arc::clone(line));
-        // The member's thread empties the queue before it waits again, so one ring is enough.
-        if was_empty {
+    }
+
+    /// Wakes the member's thread if it has not heard yet of what waits.
+    pub fn ring(&self) {
+        let mut queue = self.lock();
+        if !queue.rung && (queue.overflowed || !queue.lines.is_empty()) {
+            queue.rung = true;
             self.bell.ring();
         }
     }
@@ -63,6 +69,7 @@ impl Outbox {
     /// Moves lines to the end of `bytes`, until that has `enough` or none is left.
     pub fn take(&self, bytes: &mut Vec<u8>, enough: usize) {
         let mut queue = self.lock();
+        queue.rung = false;
         while bytes.len() < enough {
             let Some(line) = queue.lines.pop_front() else { return };
             queue.bytes -= line.len();
@@ -116,6 +123,8 @@ mod tests {
         for line in [&b"one\n"[..], b"two\n", b"three\n"] {
             outbox.push(&line.into());
         }
+        assert!(!ringing(&outbox));
+        outbox.ring();
         assert!(ringing(&outbox));
         outbox.heard();
         let mut bytes = Vec::new();
@@ -136,8 +145,8 @@ mod tests {
                 outbox.push(&line);
             }
             assert!(!outbox.overflowed());
-            outbox.heard();
             outbox.push(&line);
+            outbox.ring();
             assert!(outbox.overflowed() && ringing(&outbox));
             outbox.push(&line);
             let mut bytes = Vec::new();

@@ -57,6 +57,9 @@ pub const LONGEST: usize = 8 * 1024;
 /// How much one read takes.
 const CHUNK: usize = 4096;
 
+/// After how many lines of one member the others' threads are woken at the latest.
+const TOGETHER: usize = 64;
+
 /// How much one write offers.
 const BATCH: usize = 32 * 1024;
 
@@ -178,13 +181,22 @@ impl Member<'_> {
             // 1. What it has said, as fast as it may.
             let mut pause = self.pace.wait(Instant::now());
             let mut finished = false;
+            let mut said = 0;
             while pause.is_zero() && !finished && !self.stay.outbox.is_half_full() {
                 match self.next_line() {
                     Some(line) if !self.speak(&line) => return Ok("left"),
-                    Some(_) => {}
+                    Some(_) => said += 1,
                     None => finished = true,
                 }
+                // Not for each line: lines that came together go on together.
+                if said == TOGETHER {
+                    self.stay.ring();
+                    said = 0;
+                }
                 pause = self.pace.wait(Instant::now());
+            }
+            if said > 0 {
+                self.stay.ring();
             }
             if self.ended && finished {
                 return Ok("left");
@@ -197,6 +209,10 @@ impl Member<'_> {
             if self.sending.is_empty() {
                 self.stay.outbox.take(&mut self.sending, BATCH);
                 self.taken = now;
+                // There is nearly always room, so it is tried before `poll` is asked.
+                if !self.sending.is_empty() {
+                    self.send();
+                }
             }
             if self.broken {
                 self.sending.clear();
