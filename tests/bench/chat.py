@@ -21,12 +21,12 @@ WINDOW = 20
 #: Bytes of a line, without what a room puts in front.
 SIZE = 64
 #: How long a measurement lasts, in seconds.
-SECONDS = 2.0
-ROUNDS = 5
+SECONDS = 1.5
+ROUNDS = 3
 #: How long nothing must come for the greetings and the news of others' coming to be over, in seconds.
 QUIET = 0.3
 #: How long a window may take before a room is given up, in seconds.
-AT_MOST = 20.0
+AT_MOST = 10.0
 
 OURS = "chat-room"
 YARDSTICK = "ncat --chat"
