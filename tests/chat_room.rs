@@ -118,7 +118,7 @@ fn a_name_belongs_to_one() {
 
 #[test]
 fn what_reaches_another_is_text_and_characters_arrive_whole() {
-    let (server, port) = room(&[]);
+    let (server, port) = room(&["--rate", "1000"]);
     let (mut rude, other) = (join(port), join(port));
     rude.write_all(b"\x1b[2J\x1b]0;title\x07\x9b\xff\t\xc2\x9bx\xe2\x80\xae\x00\r\r\n").unwrap();
     let heard = hear(&other);
@@ -171,6 +171,20 @@ fn one_that_does_not_read_is_dropped_and_holds_up_nobody() {
     assert!(hear(&listener).starts_with("* 2 here: "));
     wait_for_end(&deaf);
     drop(speaker);
+    server.stop_cleanly(&[]);
+}
+
+#[test]
+fn one_that_reads_late_gets_everything() {
+    let (server, port) = room(&["--rate", "0"]);
+    let (mut speaker, listener) = (join(port), join(port));
+    // 600 KB: more than the kernel keeps and one write offers, less than an outbox holds.
+    let text: String = (0..100).map(|number| format!("{number} {}\n", "l".repeat(6000))).collect();
+    speaker.write_all(text.as_bytes()).unwrap();
+    thread::sleep(Duration::from_millis(300));
+    for number in 0..100 {
+        assert!(hear(&listener).starts_with(&format!("guest1: {number} ")));
+    }
     server.stop_cleanly(&[]);
 }
 

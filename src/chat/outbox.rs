@@ -77,6 +77,11 @@ impl Outbox {
         }
     }
 
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.lock().lines.is_empty()
+    }
+
     /// Whether the member has read too slowly.
     pub fn overflowed(&self) -> bool {
         self.lock().overflowed

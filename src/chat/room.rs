@@ -232,7 +232,9 @@ impl Member<'_> {
                 return Ok("was dropped: silent for too long");
             }
             let resumes = (!pause.is_zero()).then_some(now + pause);
-            let first = [stalled, silent, given_up, resumes].into_iter().flatten().min();
+            // The bell rings for what is new, not for what this turn has left in the outbox.
+            let more = (self.sending.is_empty() && !self.stay.outbox.is_empty()).then_some(now);
+            let first = [stalled, silent, given_up, resumes, more].into_iter().flatten().min();
             let (readable, writable) = self.wait(finished, first.map(|time| time - now))?;
             // 4. Do it.
             if writable {
@@ -277,11 +279,13 @@ impl Member<'_> {
         loop {
             let line = self.lines.line().or_else(|| if self.ended { self.lines.rest() } else { None })?;
             match (line.ending, self.too_long) {
-                (Ending::Full, _) => self.too_long = true,
+                (Ending::Full, _) => {
+                    self.too_long = true;
+                    self.pace.spend(LONGEST);
+                }
                 (_, false) => return Some(line.text),
                 (_, true) => {
                     self.too_long = false;
-                    self.pace.spend(LONGEST);
                     let text = format!("* not said: your line was over {LONGEST} bytes long");
                     self.stay.answer(&text);
                 }
