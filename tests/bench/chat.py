@@ -21,12 +21,12 @@ WINDOW = 20
 #: Bytes of a line, without what a room puts in front.
 SIZE = 64
 #: How long a measurement lasts, in seconds.
-SECONDS = 1.5
+SECONDS = 1.0
 ROUNDS = 3
 #: How long nothing must come for the greetings and the news of others' coming to be over, in seconds.
 QUIET = 0.3
 #: How long a window may take before a room is given up, in seconds.
-AT_MOST = 10.0
+AT_MOST = 5.0
 
 OURS = "chat-room"
 YARDSTICK = "ncat --chat"
@@ -146,7 +146,8 @@ go out when everyone has them all. A line that reaches 1,000 members counts as 1
 `ncat --chat` is one thread that writes to one member after the other, each write as it comes: no wake-ups, no queues,
 and a member that does not read stops it for all. `chat-room` pays for each member's own thread, which is woken
 through its bell and writes all the lines it finds at once; the more lines are under way, the fewer wake-ups a line
-costs. The room in Python is the usual loop over `sendall`, under one lock. A dash is a room that did not get through.
+costs. The room in Python is the usual loop over `sendall`, under one lock. A dash is a room that did not get through: its members
+could not all join, or a window took over {AT_MOST:.0f} s.
 """,
     )
 
