@@ -9,7 +9,8 @@ SOCKLAB ?= $(CARGO) run --quiet --release --
 EXERCISES := echo-server echo-client udp-receiver udp-sender udp-echo-server udp-echo-client \
 	pack unpack pack-server pack-client concurrent-server concurrent-client \
 	sensor-server sensor-client traffic \
-	stamp-server stamp-client message-server message-client
+	stamp-server stamp-client message-server message-client \
+	chat-server chat-client chat-room
 
 pack: ARGS ?= =iif 1 4 2.7
 unpack: ARGS ?= =iif 0100000004000000cdcc2c40
@@ -17,6 +18,9 @@ traffic: ARGS ?= docs/captures/sensor-udp.pcap
 stamp-server: ARGS ?= --bind 127.0.0.1
 message-server: ARGS ?= 50000 --bind 127.0.0.1
 message-client: ARGS ?= 127.0.0.1 50000
+chat-server: ARGS ?= 2000 --bind 127.0.0.1
+chat-client: ARGS ?= 127.0.0.1 2000
+chat-room: ARGS ?= 2001 --bind 127.0.0.1
 
 .PHONY: help build test lint demo bench traffic-page clean $(EXERCISES)
 

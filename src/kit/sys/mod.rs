@@ -3,11 +3,13 @@
 //! One file a subject. Each wrapper takes and returns safe types, checks the call's result, and
 //! carries a SAFETY line that says why the call is sound. Nothing outside this folder is `unsafe`.
 
+pub mod event;
 pub mod limits;
 pub mod poll;
 pub mod signal;
 pub mod socket;
 pub mod tcp_info;
+pub mod terminal;
 
 use std::io;
 
