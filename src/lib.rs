@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | [`echo`] | IoT lab 1; SCC.231 tasks 1 to 3 | TCP and UDP echo, one-way UDP, threads, time stamps, select |
 //! | [`message`] | B3 example; select slides | one message a line, many clients at once |
+//! | [`web`] | CSE3214, assignment 1 | HTTP/1.1: a server of files, a client |
 //!
 //! [`exercises`] is the one table of all programs; [`kit`] is the tool box the rooms share.
 
@@ -17,3 +18,4 @@ pub mod echo;
 pub mod exercises;
 pub mod kit;
 pub mod message;
+pub mod web;
