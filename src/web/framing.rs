@@ -58,7 +58,7 @@ fn coding(fields: &Fields) -> Result<Framing, Fault> {
     match codings[..] {
         [] => Err(Fault::Bad("Transfer-Encoding is empty")),
         [ref only] if chunked(only) => Ok(Framing::Chunked),
-        [ref before @ .., _] if before.iter().any(|coding| chunked(coding)) => {
+        [ref before @ .., _] if before.iter().any(chunked) => {
             Err(Fault::Bad("chunked is not the last transfer coding, or stands twice"))
         }
         _ => Err(Fault::UnknownCoding),

@@ -160,8 +160,7 @@ impl Program {
 
     /// Waits for one more line; false at the end of both outputs or after the deadline.
     fn collect(&mut self, deadline: Instant) -> bool {
-        let Ok((which, line)) =
-            self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now()))
+        let Ok((which, line)) = self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now()))
         else {
             return false;
         };
