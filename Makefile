@@ -27,7 +27,7 @@ help:
 	@echo 'make demo                every exercise once, client against server'
 	@echo 'make test                all tests; what needs root or another program says so and is skipped'
 	@echo 'make lint                rustfmt, clippy and rustdoc without a warning'
-	@echo 'make bench               measure beside other servers and write docs/performance.md'
+	@echo 'make bench               measure beside other servers and write docs/performance.md (ROOM=echo: one section)'
 
 $(EXERCISES):
 	@$(SOCKLAB) $@ $(ARGS)
@@ -50,7 +50,7 @@ demo:
 
 bench:
 	@$(CARGO) build --quiet --release
-	@python3 tests/bench/bench.py
+	@python3 -B tests/bench/bench.py $(ROOM)
 
 clean:
 	$(CARGO) clean

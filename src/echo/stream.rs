@@ -30,7 +30,7 @@ const CHUNK: usize = 64 * 1024;
 /// What the sender tells the receiver.
 #[derive(Default)]
 struct Progress {
-    /// Bytes handed to the kernel so far.
+    /// Bytes taken from standard input so far: handed to the kernel, or about to be.
     sent: AtomicU64,
     /// Set just before the end of the stream is sent: a close that comes earlier is the server's.
     ended: AtomicBool,
@@ -98,7 +98,8 @@ fn copy(mut connection: &TcpStream, progress: &Progress) -> Result<(), Error> {
             Err(why) if why.kind() == io::ErrorKind::Interrupted => continue,
             Err(why) => return Err(Error::io("cannot read standard input", &why)),
         };
-        connection.write_all(&buffer[..count]).map_err(|why| Error::io("cannot send", &why))?;
+        // Before the write, which may wait: a server that takes a part of it and then stalls owes us.
         progress.sent.fetch_add(count as u64, SeqCst);
+        connection.write_all(&buffer[..count]).map_err(|why| Error::io("cannot send", &why))?;
     }
 }

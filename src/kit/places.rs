@@ -9,7 +9,7 @@ use std::net::TcpStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use super::error::Error;
+use super::error::{reason, Error};
 use super::sys::socket;
 use super::{screen, stop};
 
@@ -75,12 +75,18 @@ impl Places {
         while !state.live.is_empty() {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                screen::note(&format!("{} clients did not finish in time", state.live.len()));
+                say_unfinished(state.live.len());
                 return;
             }
             state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
+}
+
+/// The line about clients that were still being served when the grace was over.
+pub(super) fn say_unfinished(clients: usize) {
+    let plural = if clients == 1 { "" } else { "s" };
+    screen::note(&format!("{clients} client{plural} did not finish in time"));
 }
 
 /// Something that a server has run out of: said once a minute at most, not at every attempt.
@@ -99,7 +105,12 @@ impl Trouble {
             _ => {}
         }
         if self.said.is_none_or(|said| said.elapsed() > SAY_AGAIN) {
-            screen::note(&format!("{}; new clients wait until one leaves", Error::io(what, why)));
+            let reason = match why.raw_os_error() {
+                // Its text is "temporarily unavailable", which does not say what.
+                Some(libc::EAGAIN) => "no more threads are allowed (see `ulimit -u`)".to_string(),
+                _ => reason(why),
+            };
+            screen::note(&format!("{what}: {reason}; new clients wait until one leaves"));
             self.said = Some(Instant::now());
         }
         Ok(false)

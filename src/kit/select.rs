@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use super::address::canonical;
 use super::error::Error;
-use super::places::{Trouble, PATIENCE};
+use super::places::{say_unfinished, Trouble, PATIENCE};
 use super::serve::{say_served, Limits};
 use super::sys::poll::{poll, Watched, READABLE, WRITABLE};
 use super::sys::{limits, socket};
@@ -83,9 +83,8 @@ pub fn serve<C: Conversation>(
         let mut watched: Vec<Watched> =
             clients.iter().map(|client| Watched::new(&client.stream, client.wants())).collect();
         let open = clients.len() < limits.clients && door.opens <= Instant::now();
-        if open {
-            watched.push(Watched::new(&listener, READABLE));
-        }
+        // Even while no newcomer is taken in: the stop request arrives as a hang-up of the listener.
+        watched.push(Watched::new(&listener, if open { READABLE } else { 0 }));
         poll(&mut watched, until_next(&clients, limits.idle, &door))?;
 
         // 2. Serve those that are ready, and let the silent go.
@@ -209,14 +208,21 @@ fn until_next<C>(clients: &[Client<C>], idle: Option<Duration>, door: &Door) -> 
     silent.into_iter().chain(door).min()
 }
 
-/// After the stop request: nothing more is read, replies that wait are sent within the grace.
+/// After the stop request: nothing more is read, as if every client had ended its stream; replies
+/// that wait are sent within the grace.
 fn finish<C: Conversation>(mut clients: Vec<Client<C>>) {
     let deadline = Instant::now() + stop::GRACE;
+    clients.retain_mut(|client| {
+        client.closing || report(client.address, client.conversation.ended().map(|()| true))
+    });
     loop {
         clients.retain_mut(|client| client.send().is_ok() && !client.unsent.is_empty());
         let left = deadline.saturating_duration_since(Instant::now());
-        if clients.is_empty() || left.is_zero() {
+        if clients.is_empty() {
             return;
+        }
+        if left.is_zero() {
+            return say_unfinished(clients.len());
         }
         let mut watched: Vec<Watched> =
             clients.iter().map(|client| Watched::new(&client.stream, WRITABLE)).collect();

@@ -22,6 +22,9 @@ use super::sys::signal;
 /// How long a server lets replies under way take once it has been asked to stop.
 pub const GRACE: Duration = Duration::from_secs(5);
 
+/// How much longer than its grace a program may take to say how it ended.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// A second signal this soon after the first is the same request delivered twice: timeout(1), for
 /// one, signals its child and then the whole process group.
 const ECHO: Duration = Duration::from_millis(100);
@@ -104,10 +107,13 @@ fn watch() {
     request();
     thread::sleep(ECHO);
     let _ = next_signal(Some(Duration::ZERO));
-    if let Some(second) = next_signal(Some(grace.saturating_sub(ECHO))) {
+    if let Some(second) = next_signal(Some((grace + LAST_WORDS).saturating_sub(ECHO))) {
         process::exit(128 + second);
     }
-    screen::note(&format!("not finished {} s after the signal; ending now", grace.as_secs_f64()));
+    screen::note(&format!(
+        "not finished {} s after the signal; ending now",
+        (grace + LAST_WORDS).as_secs_f64()
+    ));
     process::exit(0);
 }
 

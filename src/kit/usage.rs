@@ -205,3 +205,59 @@ pub const V6: Flag = Flag {
     default: None,
     help: "use an IPv6 address of HOST; without it IPv4 comes first",
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FLAGS: &[Flag] = &[
+        bind("127.0.0.1"),
+        Flag {
+            name: "--count",
+            short: "-c",
+            value: "N",
+            kind: Kind::Count(1, 10),
+            default: None,
+            help: "end after so many",
+        },
+        switch("--once", "serve one client"),
+        V6,
+    ];
+
+    #[test]
+    fn the_usage_line_shows_what_may_be_left_out() {
+        const REQUIRED: Operand = Operand { default: None, ..HOST };
+        const BOTH: &[Operand] = &[REQUIRED, server_port("80")];
+        let usage = Usage { operands: BOTH, flags: FLAGS, ..Usage::NONE };
+        let line = "usage: socklab x [--bind ADDR] [-c N] [--once] [-6] HOST [PORT]";
+        assert_eq!(usage.line("x"), line);
+        let usage = Usage { operands: &[REQUIRED], list: Some("VALUE"), ..Usage::NONE };
+        assert_eq!(usage.line("pack"), "usage: socklab pack HOST [VALUE…]");
+        assert_eq!(Usage::NONE.line("x"), "usage: socklab x");
+    }
+
+    #[test]
+    fn the_table_is_aligned_and_names_the_defaults() {
+        const PORT: &[Operand] = &[port("7")];
+        let usage = Usage { operands: PORT, flags: FLAGS, ..Usage::NONE };
+        let table = "  PORT           port to listen on; 0 takes a free one (default 7)
+  --bind ADDR    listen on this address only; 0.0.0.0 is every IPv4 interface, :: every interface (default 127.0.0.1)
+  -c, --count N  end after so many
+  --once         serve one client
+  -6             use an IPv6 address of HOST; without it IPv4 comes first
+  -h, --help     this text
+";
+        assert_eq!(usage.table(), table);
+    }
+
+    #[test]
+    fn a_flag_is_found_by_either_name() {
+        let usage = Usage { flags: FLAGS, ..Usage::NONE };
+        for (name, found) in [("--count", "--count"), ("-c", "--count"), ("-6", "-6"), ("--once", "--once")] {
+            assert_eq!(usage.flag(name).map(|flag| flag.name), Some(found));
+        }
+        for name in ["", "-", "--", "count", "--coun", "-o"] {
+            assert!(usage.flag(name).is_none(), "{name:?}");
+        }
+    }
+}
