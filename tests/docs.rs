@@ -52,8 +52,13 @@ fn blocks(page: &str, text: &str) -> Vec<Block> {
         let Some(fence) = line.trim_start().strip_prefix("```").filter(|fence| !fence.is_empty()) else {
             continue;
         };
-        let body: Vec<&str> =
-            lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```").collect();
+        // A block may stand in a list, indented as the list is.
+        let indent = line.len() - line.trim_start().len();
+        let body: Vec<&str> = lines
+            .by_ref()
+            .map(|(_, line)| line.get(indent..).unwrap_or_default())
+            .take_while(|line| *line != "```")
+            .collect();
         let mut words = fence.split_whitespace();
         if words.next() != Some("console") {
             continue;

@@ -153,6 +153,13 @@ fn a_second_signal_ends_at_once() {
 /// Sends a signal to a client that waits, and asserts its exit code and that it says nothing.
 fn assert_leaves(mut client: Program, signal: &str, code: i32) {
     client.signal(signal);
+    // Not before it has ended: the end of its input would be another reason to leave.
+    let status = format!("/proc/{}/status", client.pid());
+    let deadline = Instant::now() + common::PATIENCE;
+    while !std::fs::read_to_string(&status).expect("a child not reaped yet").contains("Z (zombie)") {
+        assert!(Instant::now() < deadline, "SIG{signal} does not end it");
+        thread::sleep(Duration::from_millis(2));
+    }
     let ended = client.finish();
     assert_eq!((ended.code, ended.err.len()), (code, 0), "{ended:#?}");
 }
