@@ -106,7 +106,7 @@ fn what_the_server_may_not_read_is_403() {
     use std::os::unix::fs::PermissionsExt;
     let site = site();
     let root = site.0.join("root");
-    fs::set_permissions(root.join("page.html"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(root.join("page.html"), fs::Permissions::from_mode(0o000)).unwrap();
     let mut command = std::process::Command::new(common::SOCKLAB);
     if is_root() {
         // Root may read everything, so the server must be somebody else.

@@ -22,8 +22,9 @@
 //! Why not just read until the server closes? Because that cannot tell a whole file from one whose
 //! connection broke. An answer says where it ends (RFC 9112, 6.3), and one that ends before is an error.
 //!
-//! Limits: no TLS, no cookies, no cache, one request a connection. The status line and the fields are
-//! shown escaped; the body is written as it is, except to a terminal.
+//! Limits: no TLS, no cookies, no cache, one request a connection. A server that sends a little now and
+//! then is waited for as long as it does. The status line and the fields are shown escaped; the body is
+//! written as it is, except to a terminal.
 
 use std::io::Write;
 use std::path::Path;

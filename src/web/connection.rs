@@ -13,6 +13,7 @@ use super::response::{Content, Refusal, Response};
 use super::site::Site;
 use super::{limits, log};
 use crate::kit::error::Error;
+use crate::kit::sys::send::unread;
 use crate::kit::{http_date, screen, stop};
 
 /// What all connections share.
@@ -38,25 +39,45 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// Serves one connection. Errs only when the log's reader has gone.
 pub fn converse(service: &Service, stream: &TcpStream, client: SocketAddr) -> Result<(), Error> {
     let mut input = Input::new(stream, service.idle);
-    let every = service.idle.map_or(limits::SEND_TIME, |idle| idle.min(limits::SEND_TIME));
-    let mut output = Output::new(stream, every.max(Duration::from_millis(1)))?;
-    while exchange(service, &mut input, &mut output, client)? {}
-    linger(stream);
-    Ok(())
+    let mut output = Output::new(stream, service.idle)?;
+    loop {
+        match exchange(service, &mut input, &mut output, client)? {
+            After::Next => {}
+            // To close with bytes unread would send a reset. Usually there are none, and this is all.
+            After::Close if input.pending().is_empty() && unread(stream).is_ok_and(|count| count == 0) => {
+                return Ok(())
+            }
+            After::Close | After::Linger => {
+                linger(stream);
+                return Ok(());
+            }
+        }
+    }
 }
 
-/// One request and its answer. Returns whether the connection can be used again.
+/// How it goes on after an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum After {
+    /// With the next request.
+    Next,
+    /// With the end, as agreed.
+    Close,
+    /// With the end, though the client may still be sending.
+    Linger,
+}
+
+/// One request and its answer.
 fn exchange(
     service: &Service,
     input: &mut Input,
     output: &mut Output,
     client: SocketAddr,
-) -> Result<bool, Error> {
+) -> Result<After, Error> {
     let head = match input.head() {
         Ok(head) => head,
         // Whoever is cut off because the server ends has done nothing wrong.
-        Err(Trouble::Gone) | Err(Trouble::Refuse(_)) if stop::requested() => return Ok(false),
-        Err(Trouble::Gone) => return Ok(false),
+        Err(Trouble::Refuse(_)) if stop::requested() => return Ok(After::Linger),
+        Err(Trouble::Gone) => return Ok(After::Close),
         Err(Trouble::Refuse(refusal)) => {
             let line = request::first_line(input.pending()).to_vec();
             return refuse(service, output, client, &line, refusal);
@@ -69,7 +90,7 @@ fn exchange(
     };
     let framed = match take_body(input, output, &request) {
         Ok(framed) => framed,
-        Err(Trouble::Gone) => return Ok(false),
+        Err(Trouble::Gone) => return Ok(After::Close),
         Err(Trouble::Refuse(refusal)) => return refuse(service, output, client, line, refusal),
     };
     let now = http_date::now();
@@ -86,7 +107,13 @@ fn exchange(
     let content = if request.method == Method::Head { &nothing } else { &response.content };
     let (sent, outcome) = output.send(head, content);
     record(service, client, now, line, response.status, sent)?;
-    Ok(keep && outcome.is_ok())
+    Ok(match outcome {
+        Ok(()) if keep => After::Next,
+        Ok(()) if framed && response.status != 400 => After::Close,
+        // A file that has become shorter, or a client that does not read: no more words.
+        Err(_) => After::Close,
+        Ok(()) => After::Linger,
+    })
 }
 
 /// Takes the request's body off the stream before the answer, so that the next request begins where
@@ -119,7 +146,7 @@ fn refuse(
     client: SocketAddr,
     line: &[u8],
     refusal: Refusal,
-) -> Result<bool, Error> {
+) -> Result<After, Error> {
     let now = http_date::now();
     let response = Response::refusal(refusal);
     // HEAD has no content even when the request is refused, as far as it could be read.
@@ -127,7 +154,7 @@ fn refuse(
     let content = if line.starts_with(b"HEAD ") { &nothing } else { &response.content };
     let (sent, _) = output.send(response.head(now, Some("close")), content);
     record(service, client, now, line, response.status, sent)?;
-    Ok(false)
+    Ok(After::Linger)
 }
 
 /// Counts and logs one answer.

@@ -191,18 +191,17 @@ pub const TOO_LARGE: Refusal = Refusal { status: 413, why: "the body is too larg
 pub fn linger(mut stream: &TcpStream) {
     let deadline = Instant::now() + limits::LINGER_TIME;
     let mut rest = vec![0; SMALL];
-    let mut taken = 0;
     if stream.shutdown(Shutdown::Write).is_err() {
         return;
     }
-    while taken < limits::LINGER {
+    loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() || stream.set_read_timeout(tcp::patience(left)).is_err() {
             return;
         }
         match stream.read(&mut rest) {
             Ok(0) => return,
-            Ok(count) => taken += count,
+            Ok(_) => {}
             Err(why) if why.kind() == io::ErrorKind::Interrupted => {}
             Err(_) => return,
         }

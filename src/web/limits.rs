@@ -26,7 +26,8 @@ pub const HEAD_TIME: Duration = Duration::from_secs(10);
 pub const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// After so long without room to send, or since the last look, the client must have taken a minimum.
-pub const SEND_TIME: Duration = Duration::from_secs(10);
+/// It is the default of `--idle`, which the socket has as its timeout already.
+pub const SEND_TIME: Duration = Duration::from_secs(15);
 
 /// That minimum, in bytes per second: a thirtieth of an old telephone line.
 pub const SEND_RATE: u64 = 256;
@@ -35,9 +36,6 @@ pub const SEND_RATE: u64 = 256;
 /// makes the kernel send a reset, which can destroy an answer that is still on its way (RFC 9112, 9.6).
 pub const LINGER_TIME: Duration = Duration::from_secs(2);
 
-/// How much of it is thrown away, in bytes.
-pub const LINGER: usize = 256 * 1024;
-
 /// The most entries of a folder's listing.
 pub const LISTING: usize = 2000;
 
@@ -45,7 +43,7 @@ pub const LISTING: usize = 2000;
 pub const NOTES: &str = "\
 Limits: request line 8192 bytes (414), head 32768 bytes and 100 fields (431), request body 65536\n\
 bytes (413), listing 2000 names. A head or a body must be whole 10 s after its first byte (408); a\n\
-client that is sent something must take 256 bytes a second, looked at every 10 s; a connection that\n\
+client that is sent something must take 256 bytes a second, looked at every 15 s; a connection that\n\
 is closed is drained for 2 s. A shorter --idle shortens the first three as well.\n\
 Served: regular files below --root, and folders (index.html, or a listing). Names that begin with a\n\
 dot, and symbolic links that lead out of --root, are answered with 404.";

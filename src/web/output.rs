@@ -33,9 +33,13 @@ pub struct Output<'a> {
 }
 
 impl<'a> Output<'a> {
-    /// Sends to `stream`, looking at the pace at intervals of `every`.
-    pub fn new(stream: &'a TcpStream, every: Duration) -> io::Result<Output<'a>> {
-        stream.set_write_timeout(Some(every))?;
+    /// Sends to `stream`, whose write timeout is `idle`, and looks at the pace at intervals of that or
+    /// of [`limits::SEND_TIME`], if that is shorter.
+    pub fn new(stream: &'a TcpStream, idle: Option<Duration>) -> io::Result<Output<'a>> {
+        let every = idle.map_or(limits::SEND_TIME, |idle| idle.min(limits::SEND_TIME));
+        if idle != Some(every) {
+            stream.set_write_timeout(Some(every))?;
+        }
         Ok(Output { stream, every, given: 0, looked: None })
     }
 

@@ -69,12 +69,14 @@ pub struct Reader<R> {
     inner: R,
     /// What has arrived and is not used yet.
     pending: Vec<u8>,
+    /// Where reads go.
+    chunk: Vec<u8>,
 }
 
 impl<R: Read> Reader<R> {
     /// Reads answers from `inner`, whose reads should have a timeout.
     pub fn new(inner: R) -> Reader<R> {
-        Reader { inner, pending: Vec::new() }
+        Reader { inner, pending: Vec::new(), chunk: vec![0; CHUNK] }
     }
 
     /// The head of the answer, which must be whole after `patience`; interim answers are passed over.
@@ -164,11 +166,10 @@ impl<R: Read> Reader<R> {
 
     /// Reads once; 0 at the end of the stream.
     fn more(&mut self) -> Result<usize, Error> {
-        let mut chunk = vec![0; CHUNK];
         loop {
-            match self.inner.read(&mut chunk) {
+            match self.inner.read(&mut self.chunk) {
                 Ok(count) => {
-                    self.pending.extend_from_slice(&chunk[..count]);
+                    self.pending.extend_from_slice(&self.chunk[..count]);
                     return Ok(count);
                 }
                 Err(why) if why.kind() == io::ErrorKind::Interrupted => {}

@@ -1,4 +1,4 @@
-//! Sending files, and looking at how much of what was sent has arrived.
+//! Sending files, and looking at how much lies in the kernel's buffers, sent or received.
 
 use std::fs::File;
 use std::io;
@@ -33,6 +33,14 @@ pub fn unacknowledged(socket: &TcpStream) -> io::Result<u64> {
     Ok(u64::try_from(count).unwrap_or(0))
 }
 
+/// How many bytes have arrived on the socket that nobody has read yet. See tcp(7), SIOCINQ.
+pub fn unread(socket: &TcpStream) -> io::Result<u64> {
+    let mut count: libc::c_int = 0;
+    // SAFETY: SIOCINQ (the number that FIONREAD has too) writes one int, into `count`.
+    super::check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::FIONREAD, &mut count) })?;
+    Ok(u64::try_from(count).unwrap_or(0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,6 +58,7 @@ mod tests {
         assert_eq!(send_more(&near, b"head ").unwrap(), 5);
         assert_eq!(send_file(&near, &file, 2, 5).unwrap(), 5);
         assert_eq!(send_file(&near, &file, 10, 5).unwrap(), 0);
+        assert_eq!(unread(&far).unwrap(), 10);
         let mut text = [0; 10];
         far.read_exact(&mut text).unwrap();
         assert_eq!(&text, b"head 23456");
