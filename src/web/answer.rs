@@ -23,7 +23,7 @@ pub fn answer(site: &Site, request: &Request, now: i64) -> Response {
         }
         Method::Options => {
             let mut response = Response::empty(204);
-            response.add("Allow", ALLOW.to_string());
+            response.add("Allow", ALLOW);
             response
         }
         Method::Get | Method::Head => read(site, request, now).unwrap_or_else(Response::refusal),
@@ -77,9 +77,9 @@ fn read(site: &Site, request: &Request, now: i64) -> Result<Response, Refusal> {
                     return Ok(response);
                 }
             };
-            response.add("Content-Type", media::of(&name).to_string());
-            response.add("X-Content-Type-Options", "nosniff".to_string());
-            response.add("Accept-Ranges", "bytes".to_string());
+            response.add("Content-Type", media::of(&name));
+            response.add("X-Content-Type-Options", "nosniff");
+            response.add("Accept-Ranges", "bytes");
             add_version(&mut response, &version);
             response.content = Content::File { file, first, length };
             Ok(response)

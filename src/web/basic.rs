@@ -169,7 +169,7 @@ fn refuse(connection: &TcpStream, line: &[u8], refusal: Refusal) -> io::Result<O
     let mut response = Response::refusal(refusal);
     if refusal.status == 405 {
         response.fields.retain(|(name, _)| *name != "Allow");
-        response.add("Allow", "GET, HEAD".to_string());
+        response.add("Allow", "GET, HEAD");
     }
     let mut message = response.head(http_date::now(), Some("close"));
     let mut sent = 0;

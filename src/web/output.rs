@@ -56,6 +56,7 @@ impl<'a> Output<'a> {
             }
             Content::File { file, first, length } if *length <= SMALL_FILE => {
                 let content = head.len();
+                head.reserve_exact(*length as usize);
                 head.resize(content + *length as usize, 0);
                 match file.read_exact_at(&mut head[content..], *first) {
                     Ok(()) => self.write_with(&head, *length),

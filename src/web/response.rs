@@ -9,6 +9,7 @@
 //! <!DOCTYPE html>…
 //! ```
 
+use std::borrow::Cow;
 use std::fs::File;
 
 use crate::kit::http_date;
@@ -56,7 +57,7 @@ pub struct Response {
     /// The three digits.
     pub status: u16,
     /// Fields beside Date, Content-Length and Connection; their values have no line endings in them.
-    pub fields: Vec<(&'static str, String)>,
+    pub fields: Vec<(&'static str, Cow<'static, str>)>,
     /// What follows.
     pub content: Content,
 }
@@ -70,9 +71,9 @@ impl Response {
     /// An answer that is a page made up here.
     pub fn page(status: u16, html: String) -> Response {
         let fields = vec![
-            ("Content-Type", "text/html; charset=utf-8".to_string()),
+            ("Content-Type", "text/html; charset=utf-8".into()),
             // Without it some browsers guess a type from the content, and run what they take for a script.
-            ("X-Content-Type-Options", "nosniff".to_string()),
+            ("X-Content-Type-Options", "nosniff".into()),
         ];
         Response { status, fields, content: Content::Bytes(html.into_bytes()) }
     }
@@ -87,16 +88,16 @@ impl Response {
         let mut response =
             Response::page(status, format!("{head}\n<h1>{title}</h1>\n<p>{why}.</p>\n</html>\n"));
         match status {
-            405 => response.add("Allow", ALLOW.to_string()),
-            503 => response.add("Retry-After", "1".to_string()),
+            405 => response.add("Allow", ALLOW),
+            503 => response.add("Retry-After", "1"),
             _ => {}
         }
         response
     }
 
     /// Adds a field.
-    pub fn add(&mut self, name: &'static str, value: String) {
-        self.fields.push((name, value));
+    pub fn add(&mut self, name: &'static str, value: impl Into<Cow<'static, str>>) {
+        self.fields.push((name, value.into()));
     }
 
     /// How many bytes of content there are.
@@ -120,7 +121,7 @@ impl Response {
             http_date::write(now)
         );
         for (name, value) in &self.fields {
-            for part in [name, ": ", value, "\r\n"] {
+            for part in [name, ": ", value.as_ref(), "\r\n"] {
                 head += part;
             }
         }
@@ -169,7 +170,7 @@ mod tests {
     fn heads_byte_for_byte() {
         let date = "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
         let mut response = Response::empty(304);
-        response.add("ETag", "\"a\"".to_string());
+        response.add("ETag", "\"a\"");
         let head = response.head(784_111_777, None);
         assert_eq!(head, format!("HTTP/1.1 304 Not Modified\r\n{date}ETag: \"a\"\r\n\r\n").into_bytes());
         let empty = Response { status: 200, fields: Vec::new(), content: Content::Bytes(Vec::new()) };
@@ -180,7 +181,7 @@ mod tests {
     #[test]
     fn a_refusal_says_why_and_what_is_allowed() {
         let response = Response::refusal(Refusal { status: 405, why: "no" });
-        assert!(response.fields.contains(&("Allow", ALLOW.to_string())));
+        assert!(response.fields.contains(&("Allow", ALLOW.into())));
         let Content::Bytes(page) = &response.content else { panic!("{response:?}") };
         assert!(String::from_utf8_lossy(page).contains("<p>No.</p>"));
         assert_eq!(response.length(), page.len() as u64);

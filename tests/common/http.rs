@@ -193,6 +193,8 @@ impl Raw {
                 self.pending.extend_from_slice(&chunk[..count]);
                 count > 0
             }
+            // A read with a timeout is not repeated by the kernel after a signal. See signal(7).
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => self.more(),
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => false,
             Err(error) => panic!("the server is silent ({error}); so far: {:?}", self.pending),
         }
