@@ -35,6 +35,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::head::Scanner;
@@ -53,6 +54,9 @@ const REQUEST_TIME: Duration = Duration::from_secs(2);
 /// How long it may take to read the answer.
 const ANSWER_TIME: Duration = Duration::from_secs(30);
 
+/// How long to wait when the system has no descriptor for another connection.
+const PAUSE: Duration = Duration::from_millis(200);
+
 /// How much of a file is read and sent at a time.
 const CHUNK: usize = 64 * 1024;
 
@@ -63,9 +67,16 @@ pub fn serve(listener: &TcpListener, site: &Site) -> Result<u64, Error> {
         let (connection, client) = match listener.accept() {
             Ok(accepted) => accepted,
             Err(_) if stop::requested() => return Ok(clients),
-            // The client has gone before we came to it.
-            Err(why) if why.raw_os_error() == Some(libc::ECONNABORTED) => continue,
-            Err(why) => return Err(Error::io("cannot accept a client", &why)),
+            Err(why) => match why.raw_os_error() {
+                // The client has gone before we came to it.
+                Some(libc::ECONNABORTED) => continue,
+                // The system has run out of something, and will have it again. See accept(2).
+                Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
+                    thread::sleep(PAUSE);
+                    continue;
+                }
+                _ => return Err(Error::io("cannot accept a client", &why)),
+            },
         };
         clients += 1;
         match answer(&connection, site) {
