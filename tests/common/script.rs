@@ -245,7 +245,7 @@ impl Drop for Terminal {
 /// ports that the system chose (`:32768` to `:60999`) become `:0`, and several blanks between two
 /// words, as tables have them, become one. What HTTP dates (`undated`) loses its date.
 pub fn normal(line: &str) -> String {
-    let line = &undated(line);
+    let line = &undated(line.trim_end());
     let indent = line.len() - line.trim_start().len();
     let words: Vec<&str> = line.split_whitespace().collect();
     let line = format!("{}{}", &line[..indent], words.join(" "));

@@ -3,7 +3,7 @@
 //! Checking a name and then opening it is two steps, and a symbolic link may change between them.
 //! `openat2` with RESOLVE_BENEATH makes it one: the kernel itself refuses a path that leaves the
 //! folder, by `..`, by an absolute path, or by a symbolic link, at every step of the way. See
-//! openat2(2). Where it is missing (before Linux 5.6, or under an old sandbox) [`walk`] does the same
+//! openat2(2). Where it is missing (before Linux 5.6, or under an old sandbox) `walk` does the same
 //! step by step with `openat`.
 
 use std::ffi::CString;
