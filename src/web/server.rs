@@ -49,7 +49,7 @@ const OPERANDS: &[Operand] = &[usage::port("6789")];
 const FLAGS: &[Flag] = &[
     usage::switch(
         "--one-at-a-time",
-        "the sheet's own program: one request a connection, one after the other",
+        "the sheet's own program: one request at a time; of the other flags only --root and --bind count",
     ),
     Flag {
         name: "--root",
