@@ -6,7 +6,7 @@ use crate::kit::error::Error;
 use crate::kit::nearest::nearest;
 use crate::kit::screen::escape;
 use crate::kit::usage::Usage;
-use crate::{chat, echo, message, pack, sensor, traffic};
+use crate::{chat, echo, message, pack, sensor, traffic, web};
 
 /// A lab sheet, as the index groups by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,11 +19,13 @@ pub enum Sheet {
     B3,
     /// Lecture slides about `select`.
     Select,
+    /// CSE3214, four socket programming assignments: web, UDP ping, mail, ICMP ping.
+    Cse3214,
 }
 
 impl Sheet {
     /// Every sheet, in the order of the index.
-    pub const ALL: [Sheet; 4] = [Sheet::Iot, Sheet::Scc231, Sheet::B3, Sheet::Select];
+    pub const ALL: [Sheet; 5] = [Sheet::Iot, Sheet::Scc231, Sheet::B3, Sheet::Select, Sheet::Cse3214];
 
     /// Its title in the index.
     pub fn title(self) -> &'static str {
@@ -32,6 +34,7 @@ impl Sheet {
             Sheet::Scc231 => "SCC.231: echo service and static routing",
             Sheet::B3 => "Unit B3: sockets and a chat",
             Sheet::Select => "Slides: socket programming with select",
+            Sheet::Cse3214 => "CSE3214: web, UDP ping, mail, ICMP",
         }
     }
 
@@ -42,6 +45,7 @@ impl Sheet {
             Sheet::Scc231 => "docs/scc231.md",
             Sheet::B3 => "docs/b3-chat.md",
             Sheet::Select => "docs/select-slides.md",
+            Sheet::Cse3214 => "docs/cse3214.md",
         }
     }
 }
@@ -288,6 +292,26 @@ pub static EXERCISES: &[Exercise] = &[
         file: "src/chat/room.rs",
         usage: &chat::room::USAGE,
         run: chat::room::run,
+    },
+    Exercise {
+        name: "web-server",
+        sheets: &[Sheet::Cse3214],
+        task: "assignment 1, optional exercise 1",
+        summary: "serves the files below a folder over HTTP/1.1",
+        make: "--root docs/site --bind 127.0.0.1",
+        file: "src/web/basic.rs",
+        usage: &web::server::USAGE,
+        run: web::server::run,
+    },
+    Exercise {
+        name: "web-client",
+        sheets: &[Sheet::Cse3214],
+        task: "assignment 1, optional exercise 2",
+        summary: "asks a web server for a file and shows the answer",
+        make: "127.0.0.1 6789 /HelloWorld.html",
+        file: "src/web/client.rs",
+        usage: &web::client::USAGE,
+        run: web::client::run,
     },
 ];
 

@@ -10,6 +10,7 @@
 //! | [`pack`] | IoT lab 1, task 1.4 | numbers and text as bytes |
 //! | [`sensor`] | IoT lab 1, deliverables | a protocol of our own, over TCP and UDP |
 //! | [`traffic`] | IoT lab 1, deliverables | what a capture holds, layer by layer |
+//! | [`web`] | CSE3214, assignment 1 | HTTP/1.1: a server of files, a client |
 //!
 //! [`exercises`] is the one table of all programs; [`kit`] is the tool box the rooms share.
 
@@ -25,3 +26,4 @@ pub mod message;
 pub mod pack;
 pub mod sensor;
 pub mod traffic;
+pub mod web;

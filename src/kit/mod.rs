@@ -16,6 +16,8 @@
 //! | [`keyboard`] | lines typed by the user, while a peer is watched |
 //! | [`screen`] | transcript, diagnostics and prompts; peers' bytes escaped |
 //! | [`clock`] | time stamps |
+//! | [`http_date`] | dates as HTTP writes them |
+//! | [`progress`] | a progress bar, on a terminal |
 //! | [`random`] | a small seeded generator |
 //! | [`wire`] | binary messages in network byte order, CRC-32 |
 //! | [`sys`] | the calls std does not wrap; all `unsafe` is there |
@@ -25,10 +27,12 @@ pub mod args;
 mod awake;
 pub mod clock;
 pub mod error;
+pub mod http_date;
 pub mod keyboard;
 pub mod line;
 pub mod nearest;
 mod places;
+pub mod progress;
 pub mod random;
 pub mod screen;
 pub mod select;

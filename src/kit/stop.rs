@@ -37,9 +37,11 @@ struct Plan {
     grace: Option<Duration>,
     /// What wakes the threads of a graceful program.
     wake: Vec<Box<dyn Fn() + Send>>,
+    /// What a program that just leaves does before.
+    tidy: Vec<Box<dyn Fn() + Send>>,
 }
 
-static PLAN: Mutex<Plan> = Mutex::new(Plan { code: None, grace: None, wake: Vec::new() });
+static PLAN: Mutex<Plan> = Mutex::new(Plan { code: None, grace: None, wake: Vec::new(), tidy: Vec::new() });
 static REQUESTED: AtomicBool = AtomicBool::new(false);
 
 /// Blocks both signals and starts the thread that waits for them. Call it once, first in `main`.
@@ -52,6 +54,12 @@ pub fn start() -> io::Result<()> {
 /// From now on a signal ends the process with `code`: a client whose sheet names Ctrl-C as a way out.
 pub fn leave_with(code: i32) {
     plan().code = Some(code);
+}
+
+/// From now on a program that just leaves calls `tidy` first: to remove an unfinished file, say. It runs
+/// while the other threads run, and has to be quick.
+pub fn before_leaving(tidy: impl Fn() + Send + 'static) {
+    plan().tidy.push(Box::new(tidy));
 }
 
 /// From now on a signal asks this program to end by itself within `grace`, and calls `wake` so that
@@ -91,6 +99,9 @@ fn watch() {
         (plan.code, plan.grace)
     };
     let Some(grace) = grace else {
+        for tidy in &plan().tidy {
+            tidy();
+        }
         process::exit(code.unwrap_or(128 + first));
     };
     request();

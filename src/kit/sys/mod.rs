@@ -4,8 +4,10 @@
 //! carries a SAFETY line that says why the call is sound. Nothing outside this folder is `unsafe`.
 
 pub mod event;
+pub mod file;
 pub mod limits;
 pub mod poll;
+pub mod send;
 pub mod signal;
 pub mod socket;
 pub mod tcp_info;
