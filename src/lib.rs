@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | [`echo`] | IoT lab 1; SCC.231 tasks 1 to 3 | TCP and UDP echo, one-way UDP, threads, time stamps, select |
 //! | [`message`] | B3 example; select slides | one message a line, many clients at once |
+//! | [`ping`] | CSE3214 assignments 2 and 4 | UDP ping, heartbeat, ICMP ping, trace |
 //!
 //! [`exercises`] is the one table of all programs; [`kit`] is the tool box the rooms share.
 
@@ -17,3 +18,4 @@ pub mod echo;
 pub mod exercises;
 pub mod kit;
 pub mod message;
+pub mod ping;

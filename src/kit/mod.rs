@@ -15,11 +15,14 @@
 //! | [`keyboard`] | lines typed by the user, while a peer is watched |
 //! | [`screen`] | transcript, diagnostics and prompts; peers' bytes escaped |
 //! | [`clock`] | time stamps |
+//! | [`stats`] | what a pinger says at the end: loss, min/avg/max/mdev |
+//! | [`checksum`] | the Internet checksum |
 //! | [`random`] | a small seeded generator |
 //! | [`sys`] | the calls std does not wrap; all `unsafe` is there |
 
 pub mod address;
 pub mod args;
+pub mod checksum;
 pub mod clock;
 pub mod error;
 pub mod keyboard;
@@ -30,6 +33,7 @@ pub mod random;
 pub mod screen;
 pub mod select;
 pub mod serve;
+pub mod stats;
 pub mod stop;
 pub mod sys;
 pub mod tcp;
