@@ -70,7 +70,7 @@ impl Stats {
         self.least = if self.times == 0 { micros } else { self.least.min(micros) };
         self.most = self.most.max(micros);
         self.moving = match self.times {
-            0 => micros.saturating_mul(8),
+            0 => micros * 8,
             _ => self.moving - self.moving / 8 + micros,
         };
         self.times += 1;
@@ -159,9 +159,11 @@ impl Stats {
     }
 }
 
-/// A duration in whole microseconds, rounded as iputils rounds.
+/// A duration in whole microseconds, rounded as iputils rounds; at most thirty years, so that sums of
+/// squares stay within 128 bits.
 pub fn micros(time: Duration) -> u64 {
-    u64::try_from((time.as_nanos() + 500) / 1_000).unwrap_or(u64::MAX)
+    const THIRTY_YEARS: u128 = 1_000_000_000_000_000;
+    ((time.as_nanos() + 500) / 1_000).min(THIRTY_YEARS) as u64
 }
 
 /// Microseconds as milliseconds with three decimals.

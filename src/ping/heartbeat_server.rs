@@ -66,7 +66,7 @@ pub fn run(args: &Args) -> Result<(), Error> {
     let timeout = args.seconds("--timeout").max(Duration::from_millis(1));
     let mut table = Table::new(timeout, MOST_CLIENTS);
     let mut buffer = [0; LONGEST + 1];
-    let (mut received, mut full) = (0, false);
+    let (mut received, mut full, mut warned) = (0, false, false);
     // When the table has to be looked through again; set by the last look or by the first client.
     let mut look: Option<Instant> = None;
     loop {
@@ -90,7 +90,7 @@ pub fn run(args: &Args) -> Result<(), Error> {
         let now = Instant::now();
         match table.beat(address, beat, now) {
             Ok(events) => {
-                if received == 1 {
+                if !std::mem::replace(&mut warned, true) {
                     note("time differences compare two clocks: without synchronisation they say little");
                 }
                 tell(&show(address), beat, &events)?;

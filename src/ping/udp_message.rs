@@ -146,7 +146,6 @@ mod tests {
             b"hello",
             b"PING",
             b"PING 1",
-            b"PING 4 1763715601.555555",
             b"PING 2 1500000000.424242",
             b"PING 18446744073709551616 1.0",
             b"\xff\x00\xfe",
@@ -158,6 +157,7 @@ mod tests {
             (b"PING 2 1763715600.987654 and more", 2),
             (b"PING 2 176371x600.987654", 2),
             (b"PINK 1 1763715600.123456", 1),
+            (b"PING 4 1763715601.555555", 3),
             (b"PING \xff 1763715600.123456", 1),
         ] {
             assert_eq!(sent.judge(damaged), Verdict::Damaged(sequence), "{damaged:?}");
@@ -178,7 +178,7 @@ mod tests {
             let mut bytes: Vec<u8> = (0..length).map(|_| random.bits() as u8).collect();
             assert_eq!(sent.judge(&bytes), Verdict::Foreign, "{bytes:?}");
             bytes.splice(0..0, *b"PING 2 ");
-            assert_eq!(sent.judge(&bytes), Verdict::Foreign, "{bytes:?}");
+            assert!(matches!(sent.judge(&bytes), Verdict::Foreign | Verdict::Damaged(_)), "{bytes:?}");
         }
     }
 
