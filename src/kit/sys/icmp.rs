@@ -214,7 +214,7 @@ fn receive(socket: &impl AsFd, buffer: &mut [u8], flags: i32) -> io::Result<Rece
 unsafe fn note(received: &mut Received, header: *const libc::cmsghdr) {
     // SAFETY: the caller's promise; headers are aligned, data may not be.
     let (level, kind, length, data) = unsafe {
-        let length = ((*header).cmsg_len as usize).saturating_sub(libc::CMSG_LEN(0) as usize);
+        let length = (*header).cmsg_len.saturating_sub(libc::CMSG_LEN(0) as usize);
         ((*header).cmsg_level, (*header).cmsg_type, length, libc::CMSG_DATA(header))
     };
     let fits = |size: usize| length >= size;
