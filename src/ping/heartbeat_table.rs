@@ -54,14 +54,15 @@ pub fn parse(datagram: &[u8]) -> Option<Beat> {
     let text = std::str::from_utf8(datagram).ok()?;
     let mut words = text.strip_suffix('\n').unwrap_or(text).split(' ');
     let (name, sequence, epoch) = (words.next()?, words.next()?, words.next()?);
-    let digits =
-        |text: &str| (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())).then_some(());
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if !name.eq_ignore_ascii_case("heartbeat") || words.next().is_some() {
         return None;
     }
     // Python's time.time() has up to nine decimals, or none.
     let (seconds, decimals) = epoch.split_once('.').unwrap_or((epoch, "0"));
-    (digits(sequence)?, digits(seconds)?, digits(decimals)?);
+    if ![sequence, seconds, decimals].into_iter().all(digits) {
+        return None;
+    }
     let micros: u64 = format!("{decimals:0<6}").get(..6)?.parse().ok()?;
     let sent = seconds.parse::<u64>().ok()?.checked_mul(1_000_000)?.checked_add(micros)?;
     // Room above, so that the next number always exists.

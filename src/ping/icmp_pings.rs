@@ -205,7 +205,7 @@ mod tests {
         let start = Instant::now();
         let second = Duration::from_secs(1);
         let sent: Vec<_> = (0..3).map(|number| pings.next(start + second * number, WALL)).collect();
-        let mut judge = |pings: &mut Pings, place: usize| pings.judge(sent[place].0, &sent[place].1).unwrap();
+        let judge = |pings: &mut Pings, place: usize| pings.judge(sent[place].0, &sent[place].1).unwrap();
         let second_reply = judge(&mut pings, 1);
         assert_eq!((second_reply.number, second_reply.duplicate, second_reply.late), (2, false, false));
         assert!(judge(&mut pings, 1).duplicate);

@@ -60,6 +60,11 @@ impl Net {
         let forward = "net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1";
         run(&format!("ip netns exec {r} sysctl -qw {forward} {unlimited}"));
         run(&format!("ip netns exec {b} sysctl -qw {unlimited}"));
+        // The first packets over a new link may wait for neighbours to be found, and time out.
+        for far in ["10.0.2.2", "fd02::2"] {
+            let there = |_| net.socklab("a", &["ping", "-q", "-c1", "-W0.5", far]).finish().code == 0;
+            assert!((0..20).any(there), "{far} cannot be reached");
+        }
         net
     }
 
