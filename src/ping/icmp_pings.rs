@@ -48,8 +48,8 @@ struct Slot {
 /// The requests of a run.
 #[derive(Debug)]
 pub struct Pings {
-    nonce: [u8; 8],
-    size: usize,
+    /// The payload of each request, except for the time in front.
+    template: Vec<u8>,
     slots: VecDeque<Slot>,
     /// The number of the first slot; the first request has number 1.
     first: u64,
@@ -79,7 +79,9 @@ pub struct Answer {
 impl Pings {
     /// Payloads of `size` bytes that carry `nonce`.
     pub fn new(size: usize, nonce: u64) -> Pings {
-        Pings { nonce: nonce.to_be_bytes(), size, slots: VecDeque::new(), first: 1, settled: 1 }
+        let head = [0; NONCE.start].into_iter().chain(nonce.to_be_bytes());
+        let template = head.chain((0x10..=0xff).chain(0..=0x0f).cycle()).take(size).collect();
+        Pings { template, slots: VecDeque::new(), first: 1, settled: 1 }
     }
 
     /// A new request, sent now: its sequence number and its payload.
@@ -99,9 +101,10 @@ impl Pings {
     }
 
     fn payload(&self, wall: Duration) -> Vec<u8> {
-        let micros = u64::try_from(wall.as_micros()).unwrap_or(u64::MAX);
-        let head = micros.to_be_bytes().into_iter().chain(self.nonce);
-        head.chain((0x10..=0xff).chain(0..=0x0f).cycle()).take(self.size).collect()
+        let micros = u64::try_from(wall.as_micros()).unwrap_or(u64::MAX).to_be_bytes();
+        let mut payload = self.template.clone();
+        payload.iter_mut().zip(micros).for_each(|(place, byte)| *place = byte);
+        payload
     }
 
     /// The number of the latest request with this sequence number, if it is still known.

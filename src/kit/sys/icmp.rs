@@ -110,7 +110,10 @@ impl IcmpSocket {
             false => (libc::IPPROTO_IP, libc::IP_RECVTTL),
             true => (libc::IPPROTO_IPV6, libc::IPV6_RECVHOPLIMIT),
         };
-        set_option(&socket, level, option, 1)?;
+        if v6 || !raw {
+            // The raw socket of IPv4 has it in the header.
+            set_option(&socket, level, option, 1)?;
+        }
         Ok(IcmpSocket { socket: UdpSocket::from(socket), raw, v6 })
     }
 
