@@ -8,11 +8,15 @@ SOCKLAB ?= $(CARGO) run --quiet --release --
 # src/exercises.rs.
 EXERCISES := echo-server echo-client udp-receiver udp-sender udp-echo-server udp-echo-client \
 	concurrent-server concurrent-client stamp-server stamp-client message-server message-client \
+	chat-server chat-client chat-room \
 	udp-ping-server udp-ping-client heartbeat-server heartbeat-client ping trace
 
 stamp-server: ARGS ?= --bind 127.0.0.1
 message-server: ARGS ?= 50000 --bind 127.0.0.1
 message-client: ARGS ?= 127.0.0.1 50000
+chat-server: ARGS ?= 2000 --bind 127.0.0.1
+chat-client: ARGS ?= 127.0.0.1 2000
+chat-room: ARGS ?= 2001 --bind 127.0.0.1
 udp-ping-server: ARGS ?= --bind 127.0.0.1
 ping: ARGS ?= 127.0.0.1 -c 4
 trace: ARGS ?= 127.0.0.1
@@ -37,7 +41,7 @@ build:
 	$(CARGO) build --release
 
 test:
-	$(CARGO) test --quiet
+	$(CARGO) test --quiet --no-fail-fast
 
 lint:
 	$(CARGO) fmt --check

@@ -6,7 +6,7 @@ use crate::kit::error::Error;
 use crate::kit::nearest::nearest;
 use crate::kit::screen::escape;
 use crate::kit::usage::Usage;
-use crate::{echo, message, ping};
+use crate::{chat, echo, message, ping};
 
 /// A lab sheet, as the index groups by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -192,6 +192,36 @@ pub static EXERCISES: &[Exercise] = &[
         file: "src/message/client.rs",
         usage: &message::client::USAGE,
         run: message::client::run,
+    },
+    Exercise {
+        name: "chat-server",
+        sheets: &[Sheet::B3],
+        task: "lab task, the server",
+        summary: "shows what a client says and sends back what you type, in turns",
+        make: "2000 --bind 127.0.0.1",
+        file: "src/chat/server.rs",
+        usage: &chat::server::USAGE,
+        run: chat::server::run,
+    },
+    Exercise {
+        name: "chat-client",
+        sheets: &[Sheet::B3],
+        task: "lab task, the client",
+        summary: "sends what you type and shows what the server answers, in turns",
+        make: "127.0.0.1 2000",
+        file: "src/chat/client.rs",
+        usage: &chat::client::USAGE,
+        run: chat::client::run,
+    },
+    Exercise {
+        name: "chat-room",
+        sheets: &[Sheet::B3],
+        task: "beyond the lab task",
+        summary: "a group room: what one member says goes to everyone else",
+        make: "2001 --bind 127.0.0.1",
+        file: "src/chat/room.rs",
+        usage: &chat::room::USAGE,
+        run: chat::room::run,
     },
     Exercise {
         name: "udp-ping-server",

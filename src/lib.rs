@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | [`echo`] | IoT lab 1; SCC.231 tasks 1 to 3 | TCP and UDP echo, one-way UDP, threads, time stamps, select |
 //! | [`message`] | B3 example; select slides | one message a line, many clients at once |
+//! | [`chat`] | B3 lab task | a chat for two in turns, and a room for many |
 //! | [`ping`] | CSE3214 assignments 2 and 4 | UDP ping, heartbeat, ICMP ping, trace |
 //!
 //! [`exercises`] is the one table of all programs; [`kit`] is the tool box the rooms share.
@@ -14,6 +15,7 @@
 #![deny(missing_docs)]
 #![deny(clippy::unwrap_used)]
 
+pub mod chat;
 pub mod echo;
 pub mod exercises;
 pub mod kit;

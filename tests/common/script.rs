@@ -149,6 +149,10 @@ impl Terminal {
             .env("PATH", format!("{}:{path}", programs.display()))
             // `make EXERCISE` then runs this program instead of building another.
             .env("SOCKLAB", "socklab")
+            // Under `make test` a make in a transcript would talk of itself as a part of that one.
+            .env_remove("MAKEFLAGS")
+            .env_remove("MAKELEVEL")
+            .env_remove("MFLAGS")
             .current_dir(folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -3,6 +3,7 @@
 //! One file a subject. Each wrapper takes and returns safe types, checks the call's result, and
 //! carries a SAFETY line that says why the call is sound. Nothing outside this folder is `unsafe`.
 
+pub mod event;
 pub mod icmp;
 pub mod limits;
 pub mod names;
@@ -10,6 +11,7 @@ pub mod poll;
 pub mod privilege;
 pub mod signal;
 pub mod socket;
+pub mod terminal;
 
 use std::io;
 
