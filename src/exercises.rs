@@ -6,7 +6,7 @@ use crate::kit::error::Error;
 use crate::kit::nearest::nearest;
 use crate::kit::screen::escape;
 use crate::kit::usage::Usage;
-use crate::{chat, echo, message, pack, sensor, traffic, web};
+use crate::{chat, echo, message, pack, ping, sensor, traffic, web};
 
 /// A lab sheet, as the index groups by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +20,7 @@ pub enum Sheet {
     /// Lecture slides about `select`.
     Select,
     /// CSE3214, four socket programming assignments: web, UDP ping, mail, ICMP ping.
+    /// CSE3214: a web server, UDP ping, a mail client, an ICMP pinger.
     Cse3214,
 }
 
@@ -312,6 +313,66 @@ pub static EXERCISES: &[Exercise] = &[
         file: "src/web/client.rs",
         usage: &web::client::USAGE,
         run: web::client::run,
+    },
+    Exercise {
+        name: "udp-ping-server",
+        sheets: &[Sheet::Cse3214],
+        task: "assignment 2",
+        summary: "returns each datagram in capitals, and loses 30 % on purpose",
+        make: "--bind 127.0.0.1",
+        file: "src/ping/udp_server.rs",
+        usage: &ping::udp_server::USAGE,
+        run: ping::udp_server::run,
+    },
+    Exercise {
+        name: "udp-ping-client",
+        sheets: &[Sheet::Cse3214],
+        task: "assignment 2, optional exercise 1",
+        summary: "ten pings over UDP, the time each took, and the statistics",
+        make: "",
+        file: "src/ping/udp_client.rs",
+        usage: &ping::udp_client::USAGE,
+        run: ping::udp_client::run,
+    },
+    Exercise {
+        name: "heartbeat-server",
+        sheets: &[Sheet::Cse3214],
+        task: "assignment 2, optional exercise 2",
+        summary: "says which heartbeats are lost and which clients stopped",
+        make: "",
+        file: "src/ping/heartbeat_server.rs",
+        usage: &ping::heartbeat_server::USAGE,
+        run: ping::heartbeat_server::run,
+    },
+    Exercise {
+        name: "heartbeat-client",
+        sheets: &[Sheet::Cse3214],
+        task: "assignment 2, optional exercise 2",
+        summary: "sends a numbered heartbeat each second",
+        make: "",
+        file: "src/ping/heartbeat_client.rs",
+        usage: &ping::heartbeat_client::USAGE,
+        run: ping::heartbeat_client::run,
+    },
+    Exercise {
+        name: "ping",
+        sheets: &[Sheet::Cse3214],
+        task: "assignment 4, optional exercises 1 and 2",
+        summary: "ICMP echo requests, statistics, errors by name",
+        make: "127.0.0.1 -c 4",
+        file: "src/ping/icmp_ping.rs",
+        usage: &ping::icmp_ping::USAGE,
+        run: ping::icmp_ping::run,
+    },
+    Exercise {
+        name: "trace",
+        sheets: &[Sheet::Cse3214],
+        task: "assignment 4, beyond it",
+        summary: "the routers on the way to a host",
+        make: "127.0.0.1",
+        file: "src/ping/trace.rs",
+        usage: &ping::trace::USAGE,
+        run: ping::trace::run,
     },
 ];
 

@@ -11,6 +11,7 @@
 //! | [`sensor`] | IoT lab 1, deliverables | a protocol of our own, over TCP and UDP |
 //! | [`traffic`] | IoT lab 1, deliverables | what a capture holds, layer by layer |
 //! | [`web`] | CSE3214, assignment 1 | HTTP/1.1: a server of files, a client |
+//! | [`ping`] | CSE3214 assignments 2 and 4 | UDP ping, heartbeat, ICMP ping, trace |
 //!
 //! [`exercises`] is the one table of all programs; [`kit`] is the tool box the rooms share.
 
@@ -24,6 +25,7 @@ pub mod exercises;
 pub mod kit;
 pub mod message;
 pub mod pack;
+pub mod ping;
 pub mod sensor;
 pub mod traffic;
 pub mod web;

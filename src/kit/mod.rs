@@ -18,6 +18,8 @@
 //! | [`clock`] | time stamps |
 //! | [`http_date`] | dates as HTTP writes them |
 //! | [`progress`] | a progress bar, on a terminal |
+//! | [`stats`] | what a pinger says at the end: loss, min/avg/max/mdev |
+//! | [`checksum`] | the Internet checksum |
 //! | [`random`] | a small seeded generator |
 //! | [`wire`] | binary messages in network byte order, CRC-32 |
 //! | [`sys`] | the calls std does not wrap; all `unsafe` is there |
@@ -25,6 +27,7 @@
 pub mod address;
 pub mod args;
 mod awake;
+pub mod checksum;
 pub mod clock;
 pub mod error;
 pub mod http_date;
@@ -37,6 +40,7 @@ pub mod random;
 pub mod screen;
 pub mod select;
 pub mod serve;
+pub mod stats;
 pub mod stop;
 pub mod sys;
 pub mod tcp;

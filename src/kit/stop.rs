@@ -8,6 +8,9 @@
 //! - after [`graceful`] (servers) the first signal sets a flag that [`requested`] reads and wakes
 //!   whoever is blocked; the program then ends by itself, and is ended when it takes longer than the
 //!   grace it asked for. A second signal ends it at once.
+//!
+//! SIGQUIT (Ctrl-\) ends a program as everywhere, except one that has something to say in between:
+//! [`on_quit`].
 
 use std::io;
 use std::process;
@@ -39,14 +42,20 @@ struct Plan {
     wake: Vec<Box<dyn Fn() + Send>>,
     /// What a program that just leaves does before.
     tidy: Vec<Box<dyn Fn() + Send>>,
+    /// What SIGQUIT does instead of ending the process.
+    quit: Option<Box<dyn Fn() + Send>>,
 }
 
-static PLAN: Mutex<Plan> = Mutex::new(Plan { code: None, grace: None, wake: Vec::new(), tidy: Vec::new() });
+/// The signals that the thread waits for.
+const WATCHED: [i32; 3] = [signal::SIGINT, signal::SIGTERM, signal::SIGQUIT];
+
+static PLAN: Mutex<Plan> =
+    Mutex::new(Plan { code: None, grace: None, wake: Vec::new(), tidy: Vec::new(), quit: None });
 static REQUESTED: AtomicBool = AtomicBool::new(false);
 
-/// Blocks both signals and starts the thread that waits for them. Call it once, first in `main`.
+/// Blocks the signals and starts the thread that waits for them. Call it once, first in `main`.
 pub fn start() -> io::Result<()> {
-    signal::block(&[signal::SIGINT, signal::SIGTERM])?;
+    signal::block(&WATCHED)?;
     thread::Builder::new().name("signals".to_string()).spawn(watch)?;
     Ok(())
 }
@@ -71,6 +80,11 @@ pub fn graceful(grace: Duration, wake: impl Fn() + Send + 'static) {
         wake();
     }
     plan.wake.push(Box::new(wake));
+}
+
+/// From now on SIGQUIT calls `tell`, in the thread that waits for signals, and the program goes on.
+pub fn on_quit(tell: impl Fn() + Send + 'static) {
+    plan().quit = Some(Box::new(tell));
 }
 
 /// Whether a graceful program has been asked to stop.
@@ -122,7 +136,12 @@ fn next_signal(timeout: Option<Duration>) -> Option<i32> {
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        match signal::wait(&[signal::SIGINT, signal::SIGTERM], left) {
+        match signal::wait(&WATCHED, left) {
+            Ok(Some(signal::SIGQUIT)) => match &plan().quit {
+                Some(tell) => tell(),
+                // Returns only if the system refuses; then it counts as the polite request.
+                None => return signal::die_of(signal::SIGQUIT).err().map(|_| signal::SIGTERM),
+            },
             Ok(Some(number)) => return Some(number),
             Ok(None) if left.is_none_or(|left| !left.is_zero()) => {}
             Ok(None) | Err(_) => return None,

@@ -5,8 +5,11 @@
 
 pub mod event;
 pub mod file;
+pub mod icmp;
 pub mod limits;
+pub mod names;
 pub mod poll;
+pub mod privilege;
 pub mod send;
 pub mod signal;
 pub mod socket;
