@@ -15,7 +15,8 @@
 //! | [`mod@line`] | lines of bounded length out of any stream of bytes |
 //! | [`keyboard`] | lines typed by the user, while a peer is watched |
 //! | [`screen`] | transcript, diagnostics and prompts; peers' bytes escaped |
-//! | [`clock`] | time stamps |
+//! | [`clock`], [`mail_date`] | time stamps, and the date as mail writes it |
+//! | [`tls`] | a stream encrypted by the system's OpenSSL, the server's name always verified |
 //! | [`random`] | a small seeded generator |
 //! | [`sys`] | the calls std does not wrap; all `unsafe` is there |
 
@@ -26,6 +27,7 @@ pub mod clock;
 pub mod error;
 pub mod keyboard;
 pub mod line;
+pub mod mail_date;
 pub mod nearest;
 mod places;
 pub mod random;
@@ -35,5 +37,6 @@ pub mod serve;
 pub mod stop;
 pub mod sys;
 pub mod tcp;
+pub mod tls;
 pub mod udp;
 pub mod usage;
