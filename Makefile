@@ -7,11 +7,13 @@ SOCKLAB ?= $(CARGO) run --quiet --release --
 # The exercises and what they are called with. tests/repository.rs holds this list to the table in
 # src/exercises.rs.
 EXERCISES := echo-server echo-client udp-receiver udp-sender udp-echo-server udp-echo-client \
-	concurrent-server concurrent-client stamp-server stamp-client message-server message-client
+	concurrent-server concurrent-client stamp-server stamp-client message-server message-client \
+	mail-server mail-client
 
 stamp-server: ARGS ?= --bind 127.0.0.1
 message-server: ARGS ?= 50000 --bind 127.0.0.1
 message-client: ARGS ?= 127.0.0.1 50000
+mail-client: ARGS ?= --server 127.0.0.1:2525 --from ada@example.org --to bob@example.org
 
 .PHONY: help build test lint demo bench clean $(EXERCISES)
 

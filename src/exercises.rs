@@ -6,7 +6,7 @@ use crate::kit::error::Error;
 use crate::kit::nearest::nearest;
 use crate::kit::screen::escape;
 use crate::kit::usage::Usage;
-use crate::{echo, message};
+use crate::{echo, mail, message};
 
 /// A lab sheet, as the index groups by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,11 +19,13 @@ pub enum Sheet {
     B3,
     /// Lecture slides about `select`.
     Select,
+    /// CSE3214: web server, UDP ping, mail client, ICMP ping.
+    Cse3214,
 }
 
 impl Sheet {
     /// Every sheet, in the order of the index.
-    pub const ALL: [Sheet; 4] = [Sheet::Iot, Sheet::Scc231, Sheet::B3, Sheet::Select];
+    pub const ALL: [Sheet; 5] = [Sheet::Iot, Sheet::Scc231, Sheet::B3, Sheet::Select, Sheet::Cse3214];
 
     /// Its title in the index.
     pub fn title(self) -> &'static str {
@@ -32,6 +34,7 @@ impl Sheet {
             Sheet::Scc231 => "SCC.231: echo service and static routing",
             Sheet::B3 => "Unit B3: sockets and a chat",
             Sheet::Select => "Slides: socket programming with select",
+            Sheet::Cse3214 => "CSE3214: web, UDP ping, mail, ICMP",
         }
     }
 
@@ -42,6 +45,7 @@ impl Sheet {
             Sheet::Scc231 => "docs/scc231.md",
             Sheet::B3 => "docs/b3-chat.md",
             Sheet::Select => "docs/select-slides.md",
+            Sheet::Cse3214 => "docs/cse3214.md",
         }
     }
 }
@@ -188,6 +192,26 @@ pub static EXERCISES: &[Exercise] = &[
         file: "src/message/client.rs",
         usage: &message::client::USAGE,
         run: message::client::run,
+    },
+    Exercise {
+        name: "mail-server",
+        sheets: &[Sheet::Cse3214],
+        task: "assignment 3, to try it offline",
+        summary: "a small receiving mail server: each message a file in a Maildir",
+        make: "",
+        file: "src/mail/server.rs",
+        usage: &mail::server::USAGE,
+        run: mail::server::run,
+    },
+    Exercise {
+        name: "mail-client",
+        sheets: &[Sheet::Cse3214],
+        task: "assignment 3, options 1 and 2",
+        summary: "sends a mail, with TLS and pictures, and shows the dialogue",
+        make: "--server 127.0.0.1:2525 --from ada@example.org --to bob@example.org",
+        file: "src/mail/dialogue.rs",
+        usage: &mail::client::USAGE,
+        run: mail::client::run,
     },
 ];
 

@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | [`echo`] | IoT lab 1; SCC.231 tasks 1 to 3 | TCP and UDP echo, one-way UDP, threads, time stamps, select |
 //! | [`message`] | B3 example; select slides | one message a line, many clients at once |
+//! | [`mail`] | CSE3214 assignment 3 | SMTP, MIME, TLS: a client, and a server that loses nothing |
 //!
 //! [`exercises`] is the one table of all programs; [`kit`] is the tool box the rooms share.
 
@@ -16,4 +17,5 @@
 pub mod echo;
 pub mod exercises;
 pub mod kit;
+pub mod mail;
 pub mod message;
