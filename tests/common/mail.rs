@@ -118,6 +118,15 @@ pub fn authority() -> Scratch {
     scratch
 }
 
+/// A port of the loopback interface that nobody uses at this moment, for a program that cannot be asked
+/// for a free one itself. It is below those that the kernel gives to clients.
+pub fn free_port() -> u16 {
+    let start = 20_000 + (std::process::id() % 10_000) as u16;
+    let ports = (start..30_000).chain(20_000..start);
+    let is_free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    ports.into_iter().find(is_free).expect("a free port")
+}
+
 /// A picture of one red point.
 pub const PICTURE: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x02\0\0\0\x90wS\xde\0\0\0\
 \x0cIDATx\x9cc\xf8\xcf\xc0\0\0\x03\x01\x01\0\xc9\xfe\x92\xef\0\0\0\0IEND\xaeB`\x82";
