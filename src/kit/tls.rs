@@ -1,6 +1,6 @@
 //! TLS over any stream: Python's `ssl.SSLContext.wrap_socket`.
 //!
-//! [`sys::tls`] encrypts and decrypts; here its records meet the network. The client always verifies
+//! [`super::sys::tls`] encrypts and decrypts; here its records meet the network. The client always verifies
 //! that the certificate comes from an authority it trusts, is valid today, and is for the host that
 //! was asked for. Without these three anyone on the way can answer in the server's place and the
 //! encryption only hides their conversation. There is no switch to leave them out.

@@ -3,8 +3,8 @@
 //! [`Session`] says what to answer; here the lines are read, the replies sent and the messages stored,
 //! over any stream that has deadlines.
 //!
-//! Limits of what a client can take: a line of 998 bytes, the idle limit for every line and
-//! [`MESSAGE_TIME`] for a whole message, as many errors and recipients as [`super::session`] says, and a file of the
+//! Limits of what a client can take: a line of 998 bytes, the idle limit for every line and ten minutes
+//! for a whole message, as many errors and recipients as [`super::session`] says, and a file of the
 //! announced size. All of it is refused with the reply that RFC 5321 has for it.
 
 use std::io::{self, Write};

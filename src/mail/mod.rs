@@ -18,6 +18,8 @@ pub mod attachment;
 pub mod auth;
 pub mod base64;
 pub mod client;
+#[cfg(test)]
+mod client_transcripts;
 pub mod command;
 pub mod content;
 pub mod conversation;
@@ -31,10 +33,10 @@ pub mod plan;
 pub mod reply;
 pub mod send;
 pub mod server;
+#[cfg(test)]
+mod server_transcripts;
 pub mod session;
 pub mod stuffing;
 pub mod text;
 pub mod transcript;
-#[cfg(test)]
-mod transcripts;
 pub mod wire;
