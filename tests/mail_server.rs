@@ -143,6 +143,8 @@ fn many_clients_at_once() {
 fn kill_9_loses_no_acknowledged_message() {
     const ROUNDS: usize = 5;
     const CLIENTS: usize = 4;
+    /// A thousand deliveries in all.
+    const EACH: usize = 200;
     let mut scratch = Scratch::new();
     let mut acknowledged: Vec<String> = Vec::new();
     for round in 0..ROUNDS {
@@ -153,8 +155,8 @@ fn kill_9_loses_no_acknowledged_message() {
             std::thread::spawn(move || deliver_until_killed(port, &format!("{round}-{client}"), &sender));
         }
         drop(sender);
-        // Forty acknowledged ones, then the plug is pulled while others are on their way.
-        acknowledged.extend(receiver.iter().take(40));
+        // So many acknowledged ones, then the plug is pulled while others are on their way.
+        acknowledged.extend(receiver.iter().take(EACH));
         server.program.signal("KILL");
         acknowledged.extend(receiver.iter());
         scratch = std::mem::replace(&mut server.scratch, Scratch::new());
@@ -163,7 +165,7 @@ fn kill_9_loses_no_acknowledged_message() {
         .into_iter()
         .map(|message| String::from_utf8(message).unwrap().lines().last().unwrap().to_string())
         .collect();
-    assert!(acknowledged.len() >= 40 * ROUNDS);
+    assert!(acknowledged.len() >= EACH * ROUNDS);
     for id in &acknowledged {
         assert_eq!(stored.iter().filter(|line| *line == id).count(), 1, "{id} was acknowledged");
     }

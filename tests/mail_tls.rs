@@ -207,6 +207,32 @@ import os; os.close(server.sock.detach())
     server.program.stop_cleanly(&["the peer closed it"]);
 }
 
+// The contract: a server that is told to stop says so to those who wait, inside TLS as well.
+#[test]
+fn a_server_that_stops() {
+    let Some(lab) = lab() else { return };
+    let Some(interpreter) = python_with("ssl") else {
+        can_run(false, "Python is not installed");
+        return;
+    };
+    let server = server_with(&lab, "good", &[]);
+    let client = r#"
+import smtplib, ssl, sys
+server = smtplib.SMTP("localhost", int(sys.argv[1]), timeout=60)
+server.starttls(context=ssl.create_default_context(cafile=sys.argv[2]))
+server.ehlo()
+print("waiting", flush=True)
+print(server.getreply())
+"#;
+    let mut command = Command::new(interpreter);
+    command.args(["-c", client, &server.port.to_string(), &lab.path("ca.pem")]);
+    let mut client = Program::start(command);
+    client.wait_out("waiting");
+    server.program.stop_cleanly(&[]);
+    let ended = client.finish();
+    assert_eq!(ended.out.last().unwrap(), "(421, b'localhost the server is stopping')", "{ended:#?}");
+}
+
 // The server's flags.
 #[test]
 fn certificates_that_cannot_be_used() {

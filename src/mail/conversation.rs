@@ -180,6 +180,7 @@ impl<'a, S: Wire> Conversation<'a, S> {
             // Each line in the time of a command, and all of them in the message's.
             let left = MESSAGE_TIME.saturating_sub(began.elapsed());
             let Some(line) = self.line(Some(service.idle.map_or(left, |idle| idle.min(left))))? else {
+                self.leave()?;
                 return Err(Error::Failed("broke off in the middle of a message".to_string()));
             };
             let stored = match (content.line(&line), &mut delivery) {
