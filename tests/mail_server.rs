@@ -97,7 +97,7 @@ fn a_smuggled_message_stays_part_of_the_refused_one() {
 // The contract: silent clients are let go, one that drips too, and others do not notice.
 #[test]
 fn silent_and_dripping_clients() {
-    let server = Server::start(&["--idle", "0.5"]);
+    let server = Server::start(&["--idle", "2"]);
     let mut silent = Hand::to(&server);
     let mut half = Hand::to(&server);
     half.begin_message();
@@ -117,7 +117,7 @@ fn silent_and_dripping_clients() {
     }
     assert!(dripper.join().unwrap(), "a client that drips is kept");
     assert_eq!(server.stored().len(), 1, "only the mail that was sent to its end");
-    server.program.stop_cleanly(&["let go after 0.5 s of silence"]);
+    server.program.stop_cleanly(&["let go after 2 s of silence"]);
 }
 
 #[test]
