@@ -18,6 +18,7 @@
 //! | [`clock`], [`mail_date`] | time stamps, and the date as mail writes it |
 //! | [`tls`] | a stream encrypted by the system's OpenSSL, the server's name always verified |
 //! | [`random`] | a small seeded generator |
+//! | [`wire`] | binary messages in network byte order, CRC-32 |
 //! | [`sys`] | the calls std does not wrap; all `unsafe` is there |
 
 pub mod address;
@@ -40,3 +41,4 @@ pub mod tcp;
 pub mod tls;
 pub mod udp;
 pub mod usage;
+pub mod wire;

@@ -4,10 +4,13 @@
 //! carries a SAFETY line that says why the call is sound. Nothing outside this folder is `unsafe`.
 
 pub mod dl;
+pub mod event;
 pub mod limits;
 pub mod poll;
 pub mod signal;
 pub mod socket;
+pub mod tcp_info;
+pub mod terminal;
 pub mod tls;
 
 use std::io;
