@@ -18,7 +18,8 @@
 //! ```
 //!
 //! Limits: it relays nothing and has no users; whoever may connect may deliver, so keep it on the
-//! loopback interface. A single mailbox for all recipients. No AUTH, PIPELINING, CHUNKING or SMTPUTF8.
+//! loopback interface. A single mailbox for all recipients, so a message's `Delivered-To:` lines name
+//! them all, hidden ones too. No AUTH, PIPELINING, CHUNKING or SMTPUTF8.
 
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
