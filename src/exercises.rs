@@ -6,7 +6,7 @@ use crate::kit::error::Error;
 use crate::kit::nearest::nearest;
 use crate::kit::screen::escape;
 use crate::kit::usage::Usage;
-use crate::{chat, echo, message, pack, ping, sensor, traffic, web};
+use crate::{chat, echo, mail, message, pack, ping, sensor, traffic, web};
 
 /// A lab sheet, as the index groups by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,7 @@ pub enum Sheet {
     Select,
     /// CSE3214, four socket programming assignments: web, UDP ping, mail, ICMP ping.
     /// CSE3214: a web server, UDP ping, a mail client, an ICMP pinger.
+    /// CSE3214: web server, UDP ping, mail client, ICMP ping.
     Cse3214,
 }
 
@@ -373,6 +374,26 @@ pub static EXERCISES: &[Exercise] = &[
         file: "src/ping/trace.rs",
         usage: &ping::trace::USAGE,
         run: ping::trace::run,
+    },
+    Exercise {
+        name: "mail-server",
+        sheets: &[Sheet::Cse3214],
+        task: "assignment 3, to try it offline",
+        summary: "a small receiving mail server: each message a file in a Maildir",
+        make: "",
+        file: "src/mail/server.rs",
+        usage: &mail::server::USAGE,
+        run: mail::server::run,
+    },
+    Exercise {
+        name: "mail-client",
+        sheets: &[Sheet::Cse3214],
+        task: "assignment 3, options 1 and 2",
+        summary: "sends a mail, with TLS and pictures, and shows the dialogue",
+        make: "--server 127.0.0.1:2525 --from ada@example.org --to bob@example.org",
+        file: "src/mail/dialogue.rs",
+        usage: &mail::client::USAGE,
+        run: mail::client::run,
     },
 ];
 

@@ -12,6 +12,7 @@
 //! | [`traffic`] | IoT lab 1, deliverables | what a capture holds, layer by layer |
 //! | [`web`] | CSE3214, assignment 1 | HTTP/1.1: a server of files, a client |
 //! | [`ping`] | CSE3214 assignments 2 and 4 | UDP ping, heartbeat, ICMP ping, trace |
+//! | [`mail`] | CSE3214 assignment 3 | SMTP, MIME, TLS: a client, and a server that loses nothing |
 //!
 //! [`exercises`] is the one table of all programs; [`kit`] is the tool box the rooms share.
 
@@ -23,6 +24,7 @@ pub mod chat;
 pub mod echo;
 pub mod exercises;
 pub mod kit;
+pub mod mail;
 pub mod message;
 pub mod pack;
 pub mod ping;

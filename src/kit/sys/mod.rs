@@ -3,6 +3,7 @@
 //! One file a subject. Each wrapper takes and returns safe types, checks the call's result, and
 //! carries a SAFETY line that says why the call is sound. Nothing outside this folder is `unsafe`.
 
+pub mod dl;
 pub mod event;
 pub mod file;
 pub mod icmp;
@@ -15,6 +16,7 @@ pub mod signal;
 pub mod socket;
 pub mod tcp_info;
 pub mod terminal;
+pub mod tls;
 
 use std::io;
 
