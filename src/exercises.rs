@@ -219,7 +219,7 @@ pub static EXERCISES: &[Exercise] = &[
         name: "traffic",
         sheets: &[Sheet::Iot],
         task: "deliverable, traffic analysis",
-        summary: "counts packets, bytes by layer and retransmissions of each flow in a capture",
+        summary: "counts packets, bytes and retransmissions of each flow in a capture",
         make: "docs/captures/sensor-udp.pcap",
         file: "src/traffic/program.rs",
         usage: &traffic::program::USAGE,

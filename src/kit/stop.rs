@@ -30,7 +30,7 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// A second signal this soon after the first is the same request delivered twice: timeout(1), for
 /// one, signals its child and then the whole process group.
-const ECHO: Duration = Duration::from_millis(100);
+const ECHO: Duration = Duration::from_millis(20);
 
 /// What the first signal does.
 struct Plan {
@@ -124,10 +124,11 @@ fn watch() {
     if let Some(second) = next_signal(Some((grace + LAST_WORDS).saturating_sub(ECHO))) {
         process::exit(128 + second);
     }
-    screen::note(&format!(
-        "not finished {} s after the signal; ending now",
-        (grace + LAST_WORDS).as_secs_f64()
-    ));
+    // In a thread of its own, and waited for only a moment: standard error may be a full pipe that
+    // nobody empties, and that may be what holds the program up.
+    let words = format!("not finished {} s after the signal; ending now", (grace + LAST_WORDS).as_secs_f64());
+    let _ = thread::Builder::new().spawn(move || screen::note(&words));
+    thread::sleep(ECHO);
     process::exit(0);
 }
 

@@ -96,9 +96,14 @@ pub fn looks_like_a_server(sender: SocketAddr, socket: &UdpSocket) -> bool {
 /// the address, takes datagrams from nowhere else, and reports it when nobody listens there (the
 /// ICMP "port unreachable" arrives as ECONNREFUSED). No packet is sent yet. See udp(7).
 pub fn connect(host: &str, port: u16, family: Family) -> Result<UdpSocket, Error> {
+    if port == 0 {
+        return Err(Error::Usage(
+            "PORT 0: a free port is the server's to take; a client must be told which".into(),
+        ));
+    }
     let address = resolve(host, port, family)?[0];
     let any = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-    let socket = UdpSocket::bind(any)?;
+    let socket = UdpSocket::bind(any).map_err(|why| Error::io("cannot open a UDP socket", &why))?;
     socket.connect(address).map_err(|why| Error::io(format!("cannot reach {}", show(address)), &why))?;
     Ok(socket)
 }
