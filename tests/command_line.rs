@@ -335,3 +335,24 @@ fn a_datagram_that_is_too_long_says_how_long_one_may_be() {
         assert_fails(&ended, &format!("socklab {client}: {line}"));
     }
 }
+
+#[test]
+fn what_the_user_gives_is_shown_escaped_and_on_one_line() {
+    for (words, line) in [
+        (&["echo-client", "a\nb"][..], "cannot find the address of a\\nb: "),
+        (&["echo-server", "0", "--bind", "\x1b[2J"], "cannot find the address of \\x1b[2J: "),
+    ] {
+        let ended = socklab(words, b"");
+        assert_eq!((ended.code, ended.err.len()), (1, 1), "{ended:#?}");
+        assert!(ended.err[0].contains(line), "{ended:#?}");
+    }
+}
+
+#[test]
+fn port_0_is_for_servers() {
+    for name in ["udp-sender", "udp-echo-client"] {
+        let reason = "PORT 0: a free port is the server's to take; a client must be told which";
+        assert_wrong_usage(&[name, "127.0.0.1", "0"], reason);
+    }
+    assert_wrong_usage(&["--version", "x"], "one argument too many: x");
+}

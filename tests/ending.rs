@@ -2,8 +2,11 @@
 
 mod common;
 
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -233,4 +236,42 @@ fn stopped_and_continued_everything_goes_on() {
     client.send_to(b"after", ("127.0.0.1", port)).unwrap();
     assert_eq!(client.recv(&mut [0; 10]).unwrap(), 5);
     server.stop_cleanly(&[]);
+}
+
+// Nobody reads its standard error, and it is full: the last words cannot be said, and must not be waited for.
+#[test]
+fn a_full_standard_error_does_not_hold_up_the_end() {
+    let (mut reader, writer) = UnixStream::pair().unwrap();
+    let mut filler = writer.try_clone().unwrap();
+    let mut command = Command::new(common::SOCKLAB);
+    command
+        .args(["echo-server", "0"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(OwnedFd::from(writer));
+    let mut server = Killed(command.spawn().unwrap());
+    drop(command);
+    let mut ready = vec![0; "listening on ".len()];
+    reader.read_exact(&mut ready).unwrap();
+    // It is never emptied: this thread stays in `write` until the test ends.
+    thread::spawn(move || while filler.write_all(&[b'x'; 4096]).is_ok() {});
+    thread::sleep(Duration::from_millis(200));
+    let kill = Command::new("sh").arg("-c").arg(format!("kill -s INT {}", server.0.id())).status();
+    assert!(kill.unwrap().success());
+    let deadline = Instant::now() + common::PATIENCE;
+    while server.0.try_wait().unwrap().is_none() {
+        assert!(Instant::now() < deadline, "it does not end");
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(server.0.wait().unwrap().code(), Some(0));
+}
+
+/// A child without our hands on its streams, killed on every way out.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }

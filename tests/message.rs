@@ -206,3 +206,32 @@ fn python_programs_at_either_side() {
     assert!(line.starts_with("('127.0.0.1', "), "{line}");
     assert_eq!(server.finish().code, 0);
 }
+
+#[test]
+fn what_was_sent_before_the_stop_is_shown_whole() {
+    for form in FORMS {
+        let mut server = server(form);
+        let port = server.port();
+        let mut clients: Vec<TcpStream> = (0..3).map(|_| connect(port)).collect();
+        // Each has been taken in, so that what follows belongs to a conversation and not to the queue.
+        for client in &mut clients {
+            client.write_all(b"first\n").unwrap();
+            server.wait_out(": first");
+        }
+        server.signal("STOP");
+        for client in &mut clients {
+            let lines: String = (0..1000).map(|number| format!("line {number} of 1000\n")).collect();
+            client.write_all(lines.as_bytes()).unwrap();
+            client.shutdown(Shutdown::Write).unwrap();
+        }
+        server.signal("INT");
+        server.signal("CONT");
+        let ended = server.end_cleanly(&[]);
+        let shown = ended.out.iter().filter(|line| line.ends_with(" of 1000")).count();
+        assert_eq!(shown, 3000, "{form:?}");
+        assert_eq!(ended.out.len(), 3003, "{form:?}: nothing is cut");
+        for client in &clients {
+            assert_eq!(read_all(client), b"", "{form:?}: closed, not reset");
+        }
+    }
+}

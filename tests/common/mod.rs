@@ -197,6 +197,11 @@ impl Program {
     /// that contain one of `expected`.
     pub fn stop_cleanly(mut self, expected: &[&str]) -> Ended {
         self.signal("INT");
+        self.end_cleanly(expected)
+    }
+
+    /// The same for a server that has been signalled already.
+    pub fn end_cleanly(self, expected: &[&str]) -> Ended {
         let ended = self.finish();
         assert_eq!(ended.code, 0, "{ended:#?}");
         let usual = ["listening on ", "served ", "received "];
