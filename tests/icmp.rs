@@ -265,6 +265,21 @@ fn a_flood_answers_to_ctrl_c() {
 }
 
 #[test]
+fn a_network_that_no_route_leads_to_is_exit_code_2() {
+    if !namespaces() {
+        return;
+    }
+    let net = Net::new();
+    net.on("a", "ip route del default");
+    let ended = net.socklab("a", &["ping", "-c", "1", "10.99.0.1"]).finish();
+    assert_eq!((ended.code, ended.out.len()), (2, 1), "{ended:#?}");
+    assert!(ended.err[0].contains("cannot send to 10.99.0.1: Network is unreachable"), "{ended:#?}");
+    if can_run(installed("ping"), "iputils-ping is not installed") {
+        assert_eq!(net.start("a", &["ping", "-c", "1", "10.99.0.1"]).finish().code, 2, "iputils");
+    }
+}
+
+#[test]
 fn what_cannot_be_pinged_is_exit_code_2() {
     if !can_run(is_root(), "raw sockets need root") {
         return;

@@ -11,11 +11,12 @@
 //! | the next | nothing to say |
 //! | further on | those between are lost, until they arrive after all |
 //! | further on by more than 10,000 | a restart |
-//! | lower, sent before the highest, not seen yet | late |
+//! | 1, or lower by more than 64, and sent after the highest | a restart: the client began again |
+//! | lower, not seen yet | late |
 //! | seen before, or too old to know | a duplicate |
-//! | lower, but sent after the highest | a restart: the client began again at 1 |
 //!
-//! The last line compares two stamps of the *client's* clock, so it needs no synchronised clocks; a
+//! The stamp alone does not make a restart: a client may stamp what it sends again anew. The restart's
+//! line compares two stamps of the *client's* clock, so it needs no synchronised clocks; a
 //! client whose clock is set back between a beat and its restart shows duplicates until it is past.
 
 use std::collections::HashMap;
@@ -24,6 +25,9 @@ use std::time::{Duration, Instant};
 
 /// A jump by more than this is a restart and no loss.
 pub const LARGEST_JUMP: u64 = 10_000;
+
+/// The network delays no beat by more than so many; one that is further back and newer is a restart.
+const LATEST: u64 = 64;
 
 /// How many sequence numbers below the highest are remembered as seen or not.
 const WINDOW: u64 = 1_024;
@@ -141,7 +145,8 @@ impl Client {
             self.highest = beat;
             return (jump > 1).then_some(Event::Lost(highest + 1, beat.sequence - 1));
         }
-        if beat.sent > self.highest.sent {
+        let again = beat.sequence == 1 || highest - beat.sequence > LATEST;
+        if beat.sent > self.highest.sent && again {
             *self = Client::new(beat, self.heard);
             return Some(Event::Restarted(beat.sequence));
         }
@@ -253,6 +258,15 @@ mod tests {
         let beats = [(500, 500), (1, 501), (2, 502), (10_002, 503), (20_003, 504), (20_004, 505)];
         let expected =
             [Some(New), Some(Restarted(1)), None, Some(Lost(3, 10_001)), Some(Restarted(20_003)), None];
+        assert_eq!(events(&beats), expected);
+    }
+
+    #[test]
+    fn what_is_stamped_when_it_is_sent_again_is_late_or_doubled_and_no_restart() {
+        use Event::*;
+        let beats = [(1, 1), (2, 2), (5, 5), (3, 6), (3, 7), (5, 8), (6, 9)];
+        let expected =
+            [Some(New), None, Some(Lost(3, 4)), Some(Late(3)), Some(Duplicate(3)), Some(Duplicate(5)), None];
         assert_eq!(events(&beats), expected);
     }
 

@@ -219,7 +219,8 @@ impl Run {
     }
 
     /// Sends one request. That the system refuses to is told and counted as a request lost, as in
-    /// iputils: there may be a route again in a second.
+    /// iputils: there may be a route again in a second. Only where there is no route for the very first,
+    /// nothing can be learnt about the host, and the program ends.
     pub(super) fn send(&mut self) -> Result<(), Error> {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = Instant::now();
@@ -228,6 +229,10 @@ impl Run {
         self.stats().sent(now);
         if let Err(why) = outcome {
             self.pings.fail(sequence);
+            if why.raw_os_error() == Some(libc::ENETUNREACH) && self.stats().transmitted == 1 {
+                let what = format!("cannot send to {}: {}", self.target.ip(), reason(&why));
+                return Err(Error::Failed(format!("{what} (no way there from here: see `ip route`)")));
+            }
             if why.raw_os_error() == Some(libc::EMSGSIZE) {
                 note(&format!("socklab ping: the request is too long: {}", reason(&why)));
             } else if !self.quiet {

@@ -122,7 +122,8 @@ impl Pings {
             (slot.sent, slot.wall)
         };
         let expected = self.payload(wall);
-        if payload.len() > expected.len() {
+        // A reply that is cut before the end of the nonce could be anybody's.
+        if payload.len() > expected.len() || payload.len() < NONCE.end.min(expected.len()) {
             return None;
         }
         let differs = |place: &usize| payload[*place] != expected[*place];
@@ -231,6 +232,9 @@ mod tests {
             damaged[place] ^= 0x40;
             let answer = pings.judge(sequence, &damaged).unwrap();
             assert_eq!(answer.wrong, Some((place, payload[place], payload[place] ^ 0x40)));
+        }
+        for cut in 0..NONCE.end {
+            assert!(pings.judge(sequence, &payload[..cut]).is_none(), "cut at {cut}: anybody's");
         }
         assert!(pings.judge(sequence, &payload[..50]).unwrap().truncated);
         assert_eq!(pings.judge(sequence, &[&payload[..], &[0]].concat()), None, "longer than was sent");
