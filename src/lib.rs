@@ -17,3 +17,4 @@ pub mod echo;
 pub mod exercises;
 pub mod kit;
 pub mod message;
+pub mod topology;

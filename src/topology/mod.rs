@@ -1,0 +1,5 @@
+//! The static-routing lab without Mininet (SCC.231, part 2).
+
+pub mod cable;
+pub mod networks;
+pub mod plan;
