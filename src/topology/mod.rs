@@ -3,3 +3,4 @@
 pub mod cable;
 pub mod networks;
 pub mod plan;
+pub mod relay;

@@ -7,6 +7,7 @@ pub mod limits;
 pub mod poll;
 pub mod signal;
 pub mod socket;
+pub mod tap;
 
 use std::io;
 
