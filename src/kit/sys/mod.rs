@@ -3,6 +3,7 @@
 //! One file a subject. Each wrapper takes and returns safe types, checks the call's result, and
 //! carries a SAFETY line that says why the call is sound. Nothing outside this folder is `unsafe`.
 
+pub mod file_lock;
 pub mod limits;
 pub mod poll;
 pub mod signal;
