@@ -2,6 +2,8 @@
 
 pub mod build;
 pub mod cable;
+pub mod command;
+pub mod explain;
 pub mod networks;
 pub mod plan;
 pub mod relay;

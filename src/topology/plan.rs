@@ -3,6 +3,7 @@
 //! Pure, so that it is tested without root, drawn as a picture, and read like the sheet's own
 //! description. [`super::networks`] has the built-in ones.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -196,6 +197,30 @@ impl Plan {
         })
     }
 
+    /// Which interfaces can hear each other: the number of its segment for each (node, interface),
+    /// where cables and switches join and routers do not. `plugged` tells which links are in.
+    pub fn segments(&self, plugged: impl Fn(usize) -> bool) -> HashMap<(usize, usize), usize> {
+        let mut segments: HashMap<(usize, usize), usize> = HashMap::new();
+        let ports = |node: usize| (0..self.nodes[node].interfaces.len()).map(move |port| (node, port));
+        for first in (0..self.nodes.len()).flat_map(ports) {
+            let number = segments.len();
+            let mut reached = vec![first];
+            while let Some(port) = reached.pop() {
+                if segments.contains_key(&port) {
+                    continue;
+                }
+                let cable = self.links.iter().position(|link| link.ends.contains(&port));
+                let Some(cable) = cable.filter(|cable| plugged(*cable)) else { continue };
+                segments.insert(port, number);
+                reached.extend(self.links[cable].ends);
+                if self.nodes[port.0].kind == Kind::Switch {
+                    reached.extend(ports(port.0));
+                }
+            }
+        }
+        segments
+    }
+
     /// A plan is written in code, so a wrong one is a mistake in the program and panics: in the test
     /// that builds every plan, before anything runs.
     fn node(&mut self, name: &str, kind: Kind) {
@@ -245,5 +270,11 @@ mod tests {
         assert_eq!(plan.link_between("h1", "r1"), None);
         assert_eq!(plan.address("h1").unwrap().to_string(), "10.0.0.2");
         assert_eq!(plan.address("s1"), None);
+        // h1 and r1 hear each other through the switch, until one cable is out.
+        let segments = plan.segments(|_| true);
+        assert_eq!(segments[&(0, 0)], segments[&(1, 0)]);
+        let segments = plan.segments(|link| link == 0);
+        assert_eq!(segments[&(0, 0)], segments[&(2, 0)]);
+        assert_eq!(segments.get(&(1, 0)), None);
     }
 }
