@@ -7,7 +7,7 @@ SOCKLAB ?= $(CARGO) run --quiet --release --
 # The exercises and what they are called with. tests/repository.rs holds this list to the table in
 # src/exercises.rs.
 EXERCISES := echo-server echo-client udp-receiver udp-sender udp-echo-server udp-echo-client \
-	concurrent-server concurrent-client stamp-server stamp-client message-server message-client
+	concurrent-server concurrent-client stamp-server stamp-client topology message-server message-client
 
 stamp-server: ARGS ?= --bind 127.0.0.1
 message-server: ARGS ?= 50000 --bind 127.0.0.1

@@ -41,6 +41,7 @@ struct Plan {
 
 static PLAN: Mutex<Plan> = Mutex::new(Plan { code: None, grace: None, wake: Vec::new() });
 static REQUESTED: AtomicBool = AtomicBool::new(false);
+static SPARED: AtomicBool = AtomicBool::new(false);
 
 /// Blocks both signals and starts the thread that waits for them. Call it once, first in `main`.
 pub fn start() -> io::Result<()> {
@@ -65,6 +66,15 @@ pub fn graceful(grace: Duration, wake: impl Fn() + Send + 'static) {
     plan.wake.push(Box::new(wake));
 }
 
+/// Runs `body`, during which Ctrl-C does nothing to this process: a terminal sends it to every program
+/// in the foreground, and it is meant for the one that `body` waits for.
+pub fn spared<T>(body: impl FnOnce() -> T) -> T {
+    SPARED.store(true, Ordering::SeqCst);
+    let result = body();
+    SPARED.store(false, Ordering::SeqCst);
+    result
+}
+
 /// Whether a graceful program has been asked to stop.
 pub fn requested() -> bool {
     REQUESTED.load(Ordering::SeqCst)
@@ -85,7 +95,12 @@ fn plan() -> MutexGuard<'static, Plan> {
 
 /// The body of the thread that waits.
 fn watch() {
-    let first = next_signal(None).unwrap_or(signal::SIGTERM);
+    let first = loop {
+        let first = next_signal(None).unwrap_or(signal::SIGTERM);
+        if first != signal::SIGINT || !SPARED.load(Ordering::SeqCst) {
+            break first;
+        }
+    };
     let (code, grace) = {
         let plan = plan();
         (plan.code, plan.grace)

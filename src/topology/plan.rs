@@ -103,6 +103,25 @@ pub struct Quality {
     pub queue: usize,
 }
 
+/// `100 Mbit/s, 30 ms, 1 % loss`; a plain one is `no limits`.
+impl fmt::Display for Quality {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let milliseconds = |duration: Duration| duration.as_secs_f64() * 1e3;
+        let mut parts = Vec::new();
+        parts.extend(self.rate.map(|rate| format!("{} Mbit/s", rate as f64 / 1e6)));
+        if !self.delay.is_zero() {
+            parts.push(format!("{} ms", milliseconds(self.delay)));
+        }
+        if !self.jitter.is_zero() {
+            parts.push(format!("± {} ms", milliseconds(self.jitter)));
+        }
+        if self.loss > 0.0 {
+            parts.push(format!("{} % loss", self.loss));
+        }
+        out.write_str(if parts.is_empty() { "no limits".to_string() } else { parts.join(", ") }.as_str())
+    }
+}
+
 /// A cable that does nothing to its packets, with a queue as long as Linux gives a network card.
 pub const PLAIN: Quality =
     Quality { rate: None, delay: Duration::ZERO, jitter: Duration::ZERO, loss: 0.0, queue: 1000 };

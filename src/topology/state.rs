@@ -61,7 +61,7 @@ impl State {
 
     /// The namespace of a node: `socklab-tutorial-h1`.
     pub fn namespace(&self, node: &str) -> String {
-        format!("{}{node}", prefix(&self.id))
+        namespace(&self.id, node)
     }
 
     /// Notes that a namespace is about to be made.
@@ -117,6 +117,11 @@ impl Found {
     pub fn forget(&self) -> Result<(), Error> {
         remove(&Path::new(FOLDER).join(&self.id))
     }
+}
+
+/// The namespace of a node of the network `id`.
+pub fn namespace(id: &str, node: &str) -> String {
+    format!("{}{node}", prefix(id))
 }
 
 fn prefix(id: &str) -> String {
