@@ -33,7 +33,7 @@ build:
 	$(CARGO) build --release
 
 test:
-	$(CARGO) test --quiet
+	$(CARGO) test --quiet --no-fail-fast
 
 lint:
 	$(CARGO) fmt --check

@@ -45,7 +45,7 @@ pub fn run(args: &Args) -> Result<(), Error> {
             return Ok(());
         }
         let reply = reply::receive(&connection, patience)?;
-        screen::say(&format!("From the server: {}", screen::escape(&reply)))?;
+        screen::say(&format!("From the server: {}", screen::escape(&reply.bytes)))?;
         message = loop {
             match keyboard.line("> ", Some(&connection))? {
                 Typed::Line(line) if line.is_empty() => {}

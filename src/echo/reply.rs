@@ -13,7 +13,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use crate::kit::error::{is_timeout, Error};
-use crate::kit::tcp;
+use crate::kit::{clock, tcp};
 
 /// How long silence must last for the reply to be over.
 const FOLLOWS_WITHIN: Duration = Duration::from_millis(50);
@@ -21,9 +21,19 @@ const FOLLOWS_WITHIN: Duration = Duration::from_millis(50);
 /// The longest reply. What a peer sends beyond it is taken for the next.
 const LONGEST: usize = 64 * 1024;
 
+/// A reply and its time.
+#[derive(Debug)]
+pub struct Reply {
+    /// Its bytes, at least one.
+    pub bytes: Vec<u8>,
+    /// When the first of them came, as [`clock::epoch`] writes it. The silence that we wait for
+    /// afterwards is not the network's, so it must not count into a round-trip time.
+    pub arrived: String,
+}
+
 /// Waits up to `patience` for the first bytes and returns them with what follows. Errs when the
 /// server closes, breaks the connection or is silent instead.
-pub fn receive(connection: &TcpStream, patience: Duration) -> Result<Vec<u8>, Error> {
+pub fn receive(connection: &TcpStream, patience: Duration) -> Result<Reply, Error> {
     let deadline = Instant::now() + patience;
     let mut reply = vec![0; LONGEST];
     connection.set_read_timeout(tcp::patience(patience))?;
@@ -32,6 +42,7 @@ pub fn receive(connection: &TcpStream, patience: Duration) -> Result<Vec<u8>, Er
         Ok(count) => count,
         Err(why) => return Err(Error::io("no answer from the server", &why)),
     };
+    let arrived = clock::epoch();
     connection.set_read_timeout(Some(FOLLOWS_WITHIN))?;
     while length < LONGEST && Instant::now() < deadline {
         match tcp::receive(connection, &mut reply[length..]) {
@@ -42,5 +53,5 @@ pub fn receive(connection: &TcpStream, patience: Duration) -> Result<Vec<u8>, Er
         }
     }
     reply.truncate(length);
-    Ok(reply)
+    Ok(Reply { bytes: reply, arrived })
 }

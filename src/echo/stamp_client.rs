@@ -8,7 +8,7 @@
 //! message = f'{time.time()}:{message}'            clock::epoch
 //! server_socket.sendall(message.encode())         connection.write_all
 //! response = server_socket.recv(1024)             reply::receive
-//! print(f"{time.time()}:{response.decode()}")     screen::say
+//! print(f"{time.time()}:{response.decode()}")     screen::say, with the time of the first byte
 //! ```
 //!
 //! The line that is shown carries three stamps: when the reply came, when the server had the message,
@@ -60,6 +60,6 @@ pub fn run(args: &Args) -> Result<(), Error> {
         message.extend(line);
         connection.write_all(&message).map_err(|why| Error::io("cannot send", &why))?;
         let answer = reply::receive(&connection, patience)?;
-        screen::say(&format!("{}:{}", clock::epoch(), screen::escape(&answer)))?;
+        screen::say(&format!("{}:{}", answer.arrived, screen::escape(&answer.bytes)))?;
     }
 }

@@ -10,6 +10,7 @@
 //! | [`tcp`], [`udp`] | sockets that are open, announced, and whose failures say what to do |
 //! | [`serve`] | the accept loop: a thread per client, a cap, an idle limit, an orderly end |
 //! | `places` | who is being served: its counting gate |
+//! | `awake` | a moment of waiting awake, while there are fewer clients than processors |
 //! | [`select`] | the other design: one thread that serves every client by readiness |
 //! | [`mod@line`] | lines of bounded length out of any stream of bytes |
 //! | [`keyboard`] | lines typed by the user, while a peer is watched |
@@ -20,6 +21,7 @@
 
 pub mod address;
 pub mod args;
+mod awake;
 pub mod clock;
 pub mod error;
 pub mod keyboard;

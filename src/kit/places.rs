@@ -6,12 +6,13 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::TcpStream;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::error::{reason, Error};
 use super::sys::socket;
-use super::{screen, stop};
+use super::{awake, screen, stop};
 
 /// How long to wait when descriptors, memory or threads have run out, unless a client leaves first.
 pub(super) const PATIENCE: Duration = Duration::from_millis(200);
@@ -130,12 +131,14 @@ impl Place {
         state.served += 1;
         state.live.insert(number, Arc::downgrade(stream));
         state.most = state.most.max(state.live.len());
+        awake::CLIENTS.fetch_add(1, Relaxed);
         Place { places: Arc::clone(places), number }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
+        awake::CLIENTS.fetch_sub(1, Relaxed);
         self.places.lock().live.remove(&self.number);
         self.places.changed.notify_all();
     }

@@ -138,3 +138,22 @@ where
         Ok(Err(error)) => screen::note(&format!("{client}: {error}")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    #[test]
+    fn a_panic_ends_its_own_conversation_and_frees_its_place() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, address) = listener.accept().unwrap();
+        let places = Arc::new(Places::default());
+        let handle = |_: &TcpStream, _: SocketAddr| -> Result<(), Error> { panic!("on purpose") };
+        start(&places, &Arc::new(handle), Limits { clients: 1, idle: None }, stream, address);
+        assert!(places.wait_for_room(1));
+        assert_eq!(client.read(&mut [0]).unwrap(), 0, "the connection is closed");
+        assert_eq!(places.lock().served, 1);
+    }
+}

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::address::{resolve, show, Family};
 use super::error::Error;
-use super::screen;
 use super::sys::socket;
+use super::{awake, screen};
 
 /// How long a connection attempt to one address may take. The kernel itself would retransmit the
 /// SYN for over two minutes.
@@ -56,6 +56,7 @@ pub fn connect(host: &str, port: u16) -> Result<TcpStream, Error> {
 /// Reads what has arrived, at most `buffer.len()` bytes, waiting for the first: Python's
 /// `sock.recv(n)`. Returns 0 at the end of the stream. Errs with a timeout if one is set.
 pub fn receive(mut stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    awake::wait(stream);
     loop {
         match stream.read(buffer) {
             // EINTR: the process was stopped and continued; nothing is lost.

@@ -31,13 +31,17 @@ pub fn serve_on(host: &str, port: u16, usual: u16) -> Result<Arc<UdpSocket>, Err
 ///
 /// `buffer` should be longer than any datagram that is expected: the kernel cuts a longer one off
 /// without a word. A buffer of [`LARGEST`] bytes takes every one.
+///
+/// Each datagram is looked at (MSG_PEEK) before it is taken, for the sake of the end: a socket whose
+/// reading side was shut returns no bytes from no address, and std's `recv_from` panics over the
+/// missing address. So it is called only when a datagram is there; one thread reads a socket.
 pub fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> Result<Option<(usize, SocketAddr)>, Error> {
     loop {
-        let received = socket.recv_from(buffer);
+        let waited = socket.peek(&mut [0]);
         if stop::requested() {
             return Ok(None);
         }
-        match received {
+        match waited.and_then(|_| socket.recv_from(buffer)) {
             Ok((count, sender)) => return Ok(Some((count, sender))),
             // EINTR: stopped and continued. ECONNREFUSED: an ICMP error about an earlier reply.
             Err(error) if is_passing(&error) => {}

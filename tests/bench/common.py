@@ -14,6 +14,7 @@ How to measure on a machine whose speed drifts and where other programs run:
 
 import os
 import platform
+import random
 import re
 import resource
 import shutil
@@ -115,10 +116,20 @@ def compiled(source):
 
 
 def free_port():
-    """A TCP port of the loopback interface that nobody uses at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A TCP port of the loopback interface that nobody uses at this moment.
+
+    It is below those that the kernel gives to clients (`net.ipv4.ip_local_port_range`): between our
+    look and the server's `bind`, one of thousands of clients could be given it.
+    """
+    for port in random.sample(range(20000, 30000), 100):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise RuntimeError("no free port between 20000 and 30000")
 
 
 class Server:
@@ -290,6 +301,7 @@ def svg(path, title, categories, series, ylabel, xlabel="", kind="bars", logy=Fa
         f"set output {_quoted(DOCS / path)}",
         "set datafile separator tab",
         "set encoding utf8",
+        "set micro",
         f"set title {_quoted(title)}",
         f"set ylabel {_quoted(ylabel)}",
         f"set xlabel {_quoted(xlabel)}",
@@ -297,7 +309,7 @@ def svg(path, title, categories, series, ylabel, xlabel="", kind="bars", logy=Fa
         "set grid ytics lc rgb '#dddddd'",
         "set border 3",
         "set tics nomirror",
-        "set format y '%.0s%c'",
+        "set format y '%.0s %c'",
     ]
     if logy:
         script.append("set logscale y")

@@ -216,11 +216,22 @@ impl Drop for Program {
         }
         if thread::panicking() {
             while self.collect(Instant::now() + Duration::from_millis(100)) {}
-            eprintln!("--- {}\nstdout: {:#?}\nstderr: {:#?}", self.name, self.out, self.err);
+            eprintln!(
+                "--- {}\nstdout: {:#?}\nstderr: {:#?}",
+                self.name,
+                ending(&self.out),
+                ending(&self.err)
+            );
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The last lines of an output, none of them endless: enough for the story of a failed test.
+fn ending(lines: &[String]) -> Vec<String> {
+    let last = &lines[lines.len().saturating_sub(30)..];
+    last.iter().map(|line| line.chars().take(300).collect()).collect()
 }
 
 /// Runs `socklab` to its end with the given standard input.

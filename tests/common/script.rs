@@ -22,8 +22,10 @@
 //! | `...` alone | lines that are left out |
 //!
 //! `{NAME}` in a command is the port that terminal NAME listens on. Lines are compared after
-//! [`normal`] has taken out what differs from run to run: times and ports the system chose. All that
-//! a terminal shows must be in the transcript, and each program must have ended at its end.
+//! [`normal`] has taken out what differs from run to run: times, ports the system chose, the width of
+//! a table's columns. All that a terminal shows must be in the transcript, and each program must have
+//! ended at its end. A command waits until the one before it in the same terminal has ended; apart
+//! from that, terminals are independent of each other.
 
 use std::collections::HashMap;
 use std::fs;
@@ -62,10 +64,22 @@ struct Terminal {
 /// Runs one transcript in a scratch folder, with `socklab` (found in the folder `programs`) on the
 /// PATH. Tells each event to `tell`. Errs with the first line that is not as written.
 pub fn run(script: &str, programs: &Path, tell: &mut dyn FnMut(Event)) -> Result<(), String> {
+    let mut at = 0;
+    replay(script, programs, tell, &mut at).map_err(|why| format!("line {at} of the transcript: {why}"))
+}
+
+/// The same; `at` tells which line of the script is being played, counted from 1.
+pub fn replay(
+    script: &str,
+    programs: &Path,
+    tell: &mut dyn FnMut(Event),
+    at: &mut usize,
+) -> Result<(), String> {
     let scratch = Scratch::new();
     let mut terminals: HashMap<String, Terminal> = HashMap::new();
     let mut current = String::new();
     for line in script.lines() {
+        *at += 1;
         if let Some((name, command)) = directive(line, "$ ") {
             if let Some(previous) = terminals.remove(name) {
                 previous.end(name, tell)?;
@@ -135,6 +149,10 @@ impl Terminal {
             .env("PATH", format!("{}:{path}", programs.display()))
             // `make EXERCISE` then runs this program instead of building another.
             .env("SOCKLAB", "socklab")
+            // Under `make test` a make in a transcript would talk of itself as a part of that one.
+            .env_remove("MAKEFLAGS")
+            .env_remove("MAKELEVEL")
+            .env_remove("MFLAGS")
             .current_dir(folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -223,11 +241,15 @@ impl Drop for Terminal {
     }
 }
 
-/// A line without what differs from run to run: numbers with three or more decimals become `0.0`, and
-/// ports that the system chose (`:32768` to `:60999`) become `:0`.
+/// A line without what differs from run to run: numbers with three or more decimals become `0.0`,
+/// ports that the system chose (`:32768` to `:60999`) become `:0`, and several blanks between two
+/// words, as tables have them, become one.
 pub fn normal(line: &str) -> String {
+    let indent = line.len() - line.trim_start().len();
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let line = format!("{}{}", &line[..indent], words.join(" "));
     let mut result = String::new();
-    let mut rest = line.trim_end();
+    let mut rest = line.as_str();
     while let Some(at) = rest.find(|character: char| character.is_ascii_digit()) {
         let (before, from_digit) = rest.split_at(at);
         result += before;
