@@ -1,7 +1,7 @@
 //! Ctrl-C and SIGTERM: who is told, and how long replies under way may take.
 //!
 //! `main` calls [`start`] before any other thread exists. From then on one thread waits for the two
-//! signals and every other thread is never interrupted by them. What a signal does:
+//! signals, and for SIGHUP (the terminal has gone), and every other thread is never interrupted by them. What a signal does:
 //!
 //! - by default (clients) the process leaves at once with 128 + its number, as a shell would say it:
 //!   130 for SIGINT; [`leave_with`] chooses another code;
@@ -43,9 +43,14 @@ static PLAN: Mutex<Plan> = Mutex::new(Plan { code: None, grace: None, wake: Vec:
 static REQUESTED: AtomicBool = AtomicBool::new(false);
 static SPARED: AtomicBool = AtomicBool::new(false);
 
-/// Blocks both signals and starts the thread that waits for them. Call it once, first in `main`.
+/// What ends a program.
+const SIGNALS: [i32; 3] = [signal::SIGINT, signal::SIGTERM, signal::SIGHUP];
+
+/// Blocks the signals and starts the thread that waits for them. Call it once, first in `main`.
 pub fn start() -> io::Result<()> {
-    signal::block(&[signal::SIGINT, signal::SIGTERM])?;
+    // Under nohup a program outlives its terminal: SIGHUP stays ignored.
+    let nohup = signal::is_ignored(signal::SIGHUP)?;
+    signal::block(if nohup { &SIGNALS[..2] } else { &SIGNALS })?;
     thread::Builder::new().name("signals".to_string()).spawn(watch)?;
     Ok(())
 }
@@ -126,7 +131,7 @@ fn next_signal(timeout: Option<Duration>) -> Option<i32> {
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        match signal::wait(&[signal::SIGINT, signal::SIGTERM], left) {
+        match signal::wait(&SIGNALS, left) {
             Ok(Some(number)) => return Some(number),
             Ok(None) if left.is_none_or(|left| !left.is_zero()) => {}
             Ok(None) | Err(_) => return None,

@@ -5,19 +5,30 @@
 //! its namespace. A cable is two TAP devices and [`super::relay`].
 //!
 //! Everything that is made is noted first ([`State::note`]) and undone when [`Network`] is dropped, on
-//! every way out.
+//! every way out: also when building fails half-way.
 
 use std::fs::File;
-use std::process::Command;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
+use super::namespace;
 use super::plan::{Kind, Plan, Quality};
 use super::relay::Direction;
-use super::state::State;
+use super::state::{self, Made, State};
 use crate::kit::error::{reason, Error};
 use crate::kit::random::Random;
-use crate::kit::screen;
 use crate::kit::sys::tap;
+use crate::kit::{screen, stop};
+
+/// How long the kernel may take to notice that a cable was plugged in or out. It looks at most once a
+/// second (linkwatch), and until then packets for the interface are dropped or still accepted.
+const NOTICED_WITHIN: Duration = Duration::from_secs(3);
+
+/// How often to ask whether it has.
+const ASK_EVERY: Duration = Duration::from_millis(20);
 
 /// A running cable.
 #[derive(Debug)]
@@ -40,7 +51,7 @@ pub struct Network {
     /// The cables, in the order of [`Plan::links`].
     pub links: Vec<RunningLink>,
     state: Option<State>,
-    namespaces: Vec<String>,
+    namespaces: Vec<Made>,
 }
 
 impl Network {
@@ -65,15 +76,36 @@ impl Network {
         self.state.as_ref().map_or(String::new(), |state| state.namespace(node))
     }
 
-    /// Plugs a cable in or out, at both ends.
+    /// Plugs a cable in or out, at both ends, and waits until the kernel has noticed.
     pub fn plug(&mut self, link: usize, plugged: bool) -> Result<(), Error> {
+        let ends = self.plan.links[link].ends;
         let link = &mut self.links[link];
         for (device, direction) in link.devices.iter().zip(&link.directions) {
-            tap::set_carrier(device, plugged).map_err(|why| Error::io("cannot unplug the cable", &why))?;
+            let what = if plugged { "cannot plug the cable in" } else { "cannot unplug the cable" };
+            tap::set_carrier(device, plugged).map_err(|why| Error::io(what, &why))?;
             direction.plug(plugged);
         }
         link.plugged = plugged;
+        let deadline = Instant::now() + NOTICED_WITHIN;
+        for (node, port) in ends {
+            let node = &self.plan.nodes[node];
+            let (namespace, name) = (self.namespace(&node.name), &node.interfaces[port].name);
+            // An interface that the user has set down stays down; that is no reason to wait for ever.
+            while Instant::now() < deadline {
+                let line = output("ip", &["-n", &namespace, "-o", "link", "show", "dev", name])?;
+                if has_noticed(&line, plugged) {
+                    break;
+                }
+                thread::sleep(ASK_EVERY);
+            }
+        }
         Ok(())
+    }
+
+    /// Ends every program in the network, whoever has started it there.
+    pub fn end_programs(&self) {
+        let numbers: Vec<u64> = self.namespaces.iter().filter_map(|made| made.number).collect();
+        namespace::end_programs(&numbers);
     }
 
     /// Changes what a cable does, in both directions.
@@ -88,10 +120,18 @@ impl Network {
     fn make_namespaces(&mut self) -> Result<(), Error> {
         for node in &self.plan.nodes {
             let Some(state) = &mut self.state else { break };
+            go_on()?;
             let namespace = state.namespace(&node.name);
-            state.note(&namespace)?;
+            if namespace::exists(&namespace) {
+                return Err(Error::Failed(format!(
+                    "there is a namespace {namespace} already, made by somebody else: see `ip netns`"
+                )));
+            }
+            state.note(&namespace, None)?;
             ip(&["netns", "add", &namespace])?;
-            self.namespaces.push(namespace.clone());
+            let number = namespace::number(&namespace);
+            self.namespaces.push(Made { name: namespace.clone(), number });
+            state.note(&namespace, number)?;
             // IPv6 would send router solicitations and neighbour discovery of its own; the lab is IPv4.
             inside(&namespace, "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6 2>/dev/null; true")?;
             ip(&["-n", &namespace, "link", "set", "lo", "up"])?;
@@ -109,12 +149,12 @@ impl Network {
 
     fn lay_cables(&mut self, random: &mut Random) -> Result<(), Error> {
         for link in &self.plan.links {
+            go_on()?;
             let mut devices = Vec::new();
             for (node, port) in link.ends {
                 let node = &self.plan.nodes[node];
                 let (name, namespace) = (&node.interfaces[port].name, self.namespace(&node.name));
-                let path = format!("/run/netns/{namespace}");
-                let device = File::open(path).and_then(|namespace| tap::open_inside(&namespace, name));
+                let device = File::open(namespace::path(&namespace)).and_then(|namespace| tap::open_inside(&namespace, name));
                 devices
                     .push(device.map_err(|why| Error::io(format!("cannot make the cable to {name}"), &why))?);
             }
@@ -132,6 +172,7 @@ impl Network {
 
     fn configure(&self) -> Result<(), Error> {
         for node in &self.plan.nodes {
+            go_on()?;
             let namespace = self.namespace(&node.name);
             for port in &node.interfaces {
                 match port.address {
@@ -154,10 +195,11 @@ impl Network {
 /// Undoes everything. What cannot be undone is said, and left for `topology clean`.
 impl Drop for Network {
     fn drop(&mut self) {
+        self.end_programs();
         let mut clean = true;
-        for namespace in &self.namespaces {
-            if let Err(error) = ip(&["netns", "del", namespace]) {
-                screen::note(&format!("cannot remove {namespace}: {error}"));
+        for made in self.namespaces.iter().filter(|made| state::is_ours(made)) {
+            if let Err(error) = ip(&["netns", "del", &made.name]) {
+                screen::note(&format!("cannot remove {}: {error}", made.name));
                 clean = false;
             }
         }
@@ -169,23 +211,61 @@ impl Drop for Network {
     }
 }
 
+/// Errs, without a word, when the program has been asked to stop: building takes a moment.
+fn go_on() -> Result<(), Error> {
+    if stop::requested() {
+        return Err(Error::Exit(0));
+    }
+    Ok(())
+}
+
+/// Whether `ip -o link` shows an interface as the kernel should see it. UNKNOWN is what an interface
+/// says of itself that has never lost its carrier.
+fn has_noticed(line: &str, plugged: bool) -> bool {
+    let mut words = line.split_whitespace().skip_while(|word| *word != "state");
+    match words.nth(1) {
+        Some("UP" | "UNKNOWN") => plugged,
+        Some("DOWN" | "LOWERLAYERDOWN") => !plugged,
+        _ => false,
+    }
+}
+
 /// Runs `ip` and waits for it. Errs with what it said.
 pub fn ip(words: &[&str]) -> Result<(), Error> {
-    run("ip", words)
+    output("ip", words).map(drop)
 }
 
 /// Runs a line of our own with the shell of a namespace.
 fn inside(namespace: &str, line: &str) -> Result<(), Error> {
-    run("ip", &["netns", "exec", namespace, "sh", "-c", line])
+    ip(&["netns", "exec", namespace, "sh", "-c", line])
 }
 
-fn run(program: &str, words: &[&str]) -> Result<(), Error> {
-    let output = Command::new(program).args(words).output().map_err(|why| {
+/// Runs a program of the system's and returns what it printed. Errs with what it complained of.
+fn output(program: &str, words: &[&str]) -> Result<String, Error> {
+    // A group of its own: Ctrl-C is for us, and must not end it half-way.
+    let output = Command::new(program).args(words).stdin(Stdio::null()).process_group(0).output();
+    let output = output.map_err(|why| {
         Error::Failed(format!("cannot run {program}: {} (Debian: apt-get install iproute2)", reason(&why)))
     })?;
     if output.status.success() {
-        return Ok(());
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let said = String::from_utf8_lossy(&output.stderr);
     Err(Error::Failed(format!("{program} {}: {}", words.join(" "), said.trim())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ip_says_about_a_cable() {
+        let line = |state| format!("2: h1-eth0: <BROADCAST,UP> mtu 1500 qdisc pfifo_fast state {state} qlen 1000");
+        assert!(has_noticed(&line("UP"), true) && has_noticed(&line("UNKNOWN"), true));
+        assert!(has_noticed(&line("DOWN"), false));
+        assert!(!has_noticed(&line("DOWN"), true) && !has_noticed(&line("UNKNOWN"), false));
+        for strange in ["", "state", "2: h1-eth0: <BROADCAST>", "state SIDEWAYS"] {
+            assert!(!has_noticed(strange, true) && !has_noticed(strange, false), "{strange:?}");
+        }
+    }
 }

@@ -5,7 +5,11 @@
 //! the destination it takes the one with the longest prefix. A route names the *next* hop, never the
 //! way; a way exists only if all the nodes along it happen to agree. And it exists twice: the answer
 //! needs a way back, which may be another one.
+//!
+//! Limits: it follows the main table's routes with one next hop. It does not know policy rules,
+//! firewalls, `blackhole` routes, or which of several source addresses a program has chosen.
 
+use std::cmp::Reverse;
 use std::net::Ipv4Addr;
 
 use super::plan::Prefix;
@@ -66,8 +70,16 @@ impl View {
         self.0.iter().find(|node| node.name == name)
     }
 
-    fn owner(&self, address: Ipv4Addr) -> Option<&Seen> {
-        self.0.iter().find(|node| node.has(address))
+    /// Who has an address: in that segment if anybody there has it, otherwise elsewhere; and the segment
+    /// in which it is.
+    fn owner(&self, address: Ipv4Addr, segment: Option<usize>) -> Option<(&Seen, Option<usize>)> {
+        let ports = self.0.iter().flat_map(|node| node.interfaces.iter().map(move |port| (node, port)));
+        let mut owners: Vec<_> = ports
+            .filter(|(_, port)| port.1.address == address)
+            .map(|(node, port)| (node, port.2))
+            .collect();
+        owners.sort_by_key(|(_, there)| there.is_none() || *there != segment);
+        owners.into_iter().next()
     }
 
     /// The way from one node to an address: a line for each hop, and at its end whether it arrives.
@@ -106,7 +118,8 @@ impl View {
     fn step(&self, node: &Seen, to: Ipv4Addr) -> Result<(String, &Seen), String> {
         let name = &node.name;
         let matching = node.routes.iter().filter(|route| route.to.contains(to));
-        let Some(route) = matching.max_by_key(|route| route.to.length) else {
+        // Of several with the same length, `ip` lists the one that counts (the lowest metric) first.
+        let Some(route) = matching.min_by_key(|route| Reverse(route.to.length)) else {
             return Err(format!("{name}: WRONG: no route to {to}: \"Network is unreachable\""));
         };
         let hop = route.via.unwrap_or(to);
@@ -121,13 +134,12 @@ impl View {
                 "{told}\n    WRONG: {hop} is {name}'s own address; a route must name a neighbour"
             ));
         }
-        let Some(next) = self.owner(hop) else {
+        let here = node.interfaces.iter().find(|port| port.0 == route.device).and_then(|port| port.2);
+        let Some((next, there)) = self.owner(hop, here) else {
             return Err(format!(
                 "{told}\n    WRONG: nobody has the address {hop}, so nobody answers the ARP request"
             ));
         };
-        let here = node.interfaces.iter().find(|port| port.0 == route.device).and_then(|port| port.2);
-        let there = next.interfaces.iter().find(|port| port.1.address == hop).and_then(|port| port.2);
         if here.is_none() || here != there {
             let other = &next.name;
             return Err(format!(

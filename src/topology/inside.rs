@@ -2,40 +2,41 @@
 //! of a killed one.
 
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 
 use super::build::ip;
-use super::networks;
 use super::plan::Plan;
 use super::state::{self, Found};
+use super::{namespace, networks};
 use crate::kit::error::Error;
-use crate::kit::screen;
+use crate::kit::screen::{self, escape};
 
-/// A program in a namespace: names of hosts become addresses, `socklab` becomes this program. No shell
-/// looks at the words.
+/// A program in a namespace. Whole words that are names of hosts become addresses, and `socklab`
+/// becomes this program; no shell looks at the words. Programs that start others by name, as a shell
+/// does, find `socklab` too: its folder is the last one on their PATH.
 pub fn process(plan: &Plan, namespace: &str, words: &[String]) -> Command {
+    let myself = std::env::current_exe().ok();
     let mut process = Command::new("ip");
     process.args(["netns", "exec", namespace]);
     for (number, word) in words.iter().enumerate() {
-        match plan.address(word) {
-            _ if number == 0 && word == "socklab" => {
-                process.arg(std::env::current_exe().unwrap_or_else(|_| word.into()));
-            }
-            Some(address) if number > 0 => {
-                process.arg(address.to_string());
-            }
-            _ => {
-                process.arg(word);
-            }
-        }
+        match (plan.address(word), &myself) {
+            (Some(address), _) if number > 0 => process.arg(address.to_string()),
+            (_, Some(myself)) if word == "socklab" => process.arg(myself),
+            _ => process.arg(word),
+        };
+    }
+    if let Some(folder) = myself.as_deref().and_then(Path::parent) {
+        let path = std::env::var("PATH").unwrap_or_default();
+        process.env("PATH", format!("{path}:{}", folder.display()));
     }
     process
 }
 
 /// `topology exec [--net ID] HOST COMMAND…`: becomes the program, in the network that runs.
-pub fn exec(words: &[String]) -> Result<(), Error> {
+pub fn exec(words: &[&str]) -> Result<(), Error> {
     let (net, words) = match words {
-        [flag, id, rest @ ..] if flag == "--net" => (Some(id), rest),
+        ["--net", id, rest @ ..] => (Some(*id), rest),
         words => (None, words),
     };
     let [host, command @ ..] = words else {
@@ -44,19 +45,20 @@ pub fn exec(words: &[String]) -> Result<(), Error> {
     if command.is_empty() {
         return Err(Error::Usage(format!("topology exec {host}: and which command?")));
     }
-    let found = running(net.map(String::as_str))?;
+    let found = running(net)?;
     let plan = networks::find(&found.plan)
         .ok_or_else(|| Error::Failed(format!("{} runs a plan that this program does not know", found.id)))?;
     if plan.find(host).is_none() {
-        return Err(Error::Failed(format!("{} has no node {host}", found.id)));
+        return Err(Error::Failed(format!("{} has no node {}", found.id, escape(host.as_bytes()))));
     }
-    let why = process(&plan, &state::namespace(&found.id, host), command).exec();
+    let command: Vec<String> = command.iter().map(ToString::to_string).collect();
+    let why = process(&plan, &state::namespace_of(&found.id, host), &command).exec();
     Err(Error::io("cannot run ip (Debian: apt-get install iproute2)", &why))
 }
 
 /// The network that runs, or the one that was asked for.
 fn running(id: Option<&str>) -> Result<Found, Error> {
-    let mut all: Vec<Found> = state::all()?.into_iter().filter(|found| found.running).collect();
+    let mut all: Vec<Found> = state::register()?.found.into_iter().filter(|found| found.running).collect();
     let names = all.iter().map(|found| found.id.clone()).collect::<Vec<_>>().join(", ");
     if let Some(id) = id {
         all.retain(|found| found.id == id);
@@ -73,27 +75,23 @@ fn running(id: Option<&str>) -> Result<Found, Error> {
 
 /// `topology clean`: removes what killed runs have left, and nothing that runs or that is not ours.
 pub fn clean() -> Result<(), Error> {
-    for found in state::all()?.into_iter().filter(|found| !found.running) {
-        for namespace in &found.made {
-            // Programs that the killed run had started are still inside, and keep it alive.
-            for pid in pids(namespace)? {
-                let _ = Command::new("sh").args(["-c", &format!("kill -s KILL {pid}")]).status();
-            }
-            // It may have been noted and never made.
-            if std::path::Path::new("/run/netns").join(namespace).exists() {
-                ip(&["netns", "del", namespace])?;
-                screen::say(&format!("removed {namespace}"))?;
-            }
+    // Held to the end: until then nobody can begin to run what is being removed.
+    let register = state::register()?;
+    for found in register.found.iter().filter(|found| !found.running) {
+        let (ours, others): (Vec<_>, Vec<_>) =
+            found.made.iter().filter(|made| namespace::exists(&made.name)).partition(|made| state::is_ours(made));
+        // Programs that the killed run had started may still be inside, and would keep it alive.
+        let numbers: Vec<u64> = ours.iter().filter_map(|made| made.number).collect();
+        namespace::end_programs(&numbers);
+        for made in ours {
+            ip(&["netns", "del", &made.name])?;
+            screen::say(&format!("removed {}", made.name))?;
+        }
+        for made in others {
+            screen::note(&format!("left {}: it is not the one that {} had made", made.name, found.id));
         }
         found.forget()?;
         screen::say(&format!("forgot {}", found.id))?;
     }
     Ok(())
-}
-
-/// The processes inside a namespace of ours.
-fn pids(namespace: &str) -> Result<Vec<u32>, Error> {
-    let output = Command::new("ip").args(["netns", "pids", namespace]).output()?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    Ok(text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect())
 }

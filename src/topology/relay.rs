@@ -28,9 +28,12 @@ use crate::kit::sys::tap;
 /// than that, because the interface's MTU is the user's to change.
 const LONGEST: usize = 65_536;
 
-/// How many frames may be on the wire in one direction. A cable without a rate takes any number, and
-/// with a long delay they would fill the memory: 200,000 frames of 1,514 bytes are 300 MB.
-const ON_THE_WIRE: usize = 200_000;
+/// How many bytes may be on the wire in one direction: what 1 Gbit/s sends in half a second. A cable
+/// without a rate takes any number, and with a long delay they would fill the memory.
+const ON_THE_WIRE: usize = 64 << 20;
+
+/// What a frame costs in memory beside its bytes.
+const BESIDE: usize = 64;
 
 /// How long before a frame is due the writer stops sleeping and spins.
 const SPIN: Duration = Duration::from_micros(60);
@@ -49,12 +52,19 @@ pub struct Counters {
     pub dropped: AtomicU64,
 }
 
+/// The frames on their way, the next one to arrive in front, and the memory they take.
+#[derive(Debug, Default)]
+struct Wire {
+    frames: VecDeque<(Instant, Vec<u8>)>,
+    bytes: usize,
+}
+
 /// One direction of a running cable.
 #[derive(Debug)]
 pub struct Direction {
     cable: Mutex<Cable>,
     plugged: AtomicBool,
-    wire: Mutex<VecDeque<(Instant, Vec<u8>)>>,
+    wire: Mutex<Wire>,
     came: Condvar,
     /// What it has done so far.
     pub counters: Counters,
@@ -122,14 +132,15 @@ impl Direction {
     /// Puts a frame on the wire.
     fn send(&self, at: Instant, frame: &[u8]) {
         let mut wire = lock(&self.wire);
-        if wire.len() >= ON_THE_WIRE {
+        if wire.bytes >= ON_THE_WIRE {
             self.counters.dropped.fetch_add(1, Relaxed);
             return;
         }
-        wire.push_back((at, frame.to_vec()));
+        wire.bytes += frame.len() + BESIDE;
+        wire.frames.push_back((at, frame.to_vec()));
         // The writer sleeps without the lock until the first frame is due; only an empty wire is
         // waited for with it.
-        if wire.len() == 1 {
+        if wire.frames.len() == 1 {
             self.came.notify_one();
         }
     }
@@ -141,7 +152,7 @@ impl Direction {
         loop {
             let mut wire = lock(&self.wire);
             let due = loop {
-                match wire.front() {
+                match wire.frames.front() {
                     Some((due, _)) => break *due,
                     None => wire = self.came.wait(wire).unwrap_or_else(PoisonError::into_inner),
                 }
@@ -151,7 +162,8 @@ impl Direction {
                 sleep_until(due);
                 wire = lock(&self.wire);
             }
-            let Some((_, frame)) = wire.pop_front() else { continue };
+            let Some((_, frame)) = wire.frames.pop_front() else { continue };
+            wire.bytes -= frame.len() + BESIDE;
             drop(wire);
             match to.write(&frame) {
                 Ok(_) => drop(self.counters.delivered.fetch_add(1, Relaxed)),

@@ -6,6 +6,7 @@
 pub mod file_lock;
 pub mod limits;
 pub mod poll;
+pub mod process;
 pub mod signal;
 pub mod socket;
 pub mod tap;

@@ -13,6 +13,10 @@ use std::time::Duration;
 pub const SIGINT: i32 = libc::SIGINT;
 /// The polite request to end: what `kill PID` sends.
 pub const SIGTERM: i32 = libc::SIGTERM;
+/// The terminal has gone: its window was closed, or the connection to it broke.
+pub const SIGHUP: i32 = libc::SIGHUP;
+/// The request that cannot be refused.
+pub const SIGKILL: i32 = libc::SIGKILL;
 
 /// The set that holds exactly `signals`.
 fn set_of(signals: &[i32]) -> libc::sigset_t {
@@ -26,6 +30,15 @@ fn set_of(signals: &[i32]) -> libc::sigset_t {
         }
         set.assume_init()
     }
+}
+
+/// Whether this process was started with `number` ignored, as nohup(1) does with SIGHUP.
+pub fn is_ignored(number: i32) -> io::Result<bool> {
+    let mut action = MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: a null pointer says that nothing is to be changed, so the call only fills in `action`.
+    super::check(unsafe { libc::sigaction(number, ptr::null(), action.as_mut_ptr()) })?;
+    // SAFETY: the call has succeeded, so the whole of it is filled in.
+    Ok(unsafe { action.assume_init() }.sa_sigaction == libc::SIG_IGN)
 }
 
 /// Blocks `signals` in the calling thread and in every thread it starts later, so that they stay
