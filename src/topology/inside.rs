@@ -11,6 +11,7 @@ use super::state::{self, Found};
 use super::{namespace, networks};
 use crate::kit::error::Error;
 use crate::kit::screen::{self, escape};
+use crate::kit::sys::process::with_signals;
 
 /// A program in a namespace. Whole words that are names of hosts become addresses, and `socklab`
 /// becomes this program; no shell looks at the words. Programs that start others by name, as a shell
@@ -30,6 +31,7 @@ pub fn process(plan: &Plan, namespace: &str, words: &[String]) -> Command {
         let path = std::env::var("PATH").unwrap_or_default();
         process.env("PATH", format!("{path}:{}", folder.display()));
     }
+    with_signals(&mut process);
     process
 }
 
@@ -40,7 +42,7 @@ pub fn exec(words: &[&str]) -> Result<(), Error> {
         words => (None, words),
     };
     let [host, command @ ..] = words else {
-        return Err(Error::Usage("topology exec HOST COMMAND…".to_string()));
+        return Err(Error::Usage("topology exec [--net ID] HOST COMMAND…".to_string()));
     };
     if command.is_empty() {
         return Err(Error::Usage(format!("topology exec {host}: and which command?")));

@@ -78,15 +78,23 @@ pub fn run(args: &Args) -> Result<(), Error> {
         ("picture", []) => screen::payload(picture::svg(&networks::tutorial()).as_bytes()),
         ("picture", [name]) => screen::payload(picture::svg(&plan(name)?).as_bytes()),
         ("clean" | "picture", [_, word, ..]) | ("clean", [word]) => Err(too_many(word)),
-        (name, []) => {
-            let plan = plan(name)?;
-            if !limits::is_root() {
-                return enter_user_namespace();
-            }
-            shell::run(plan, &mut Random::new(args.count_if("--seed")))
-        }
+        (name, []) => build(name, args.count_if("--seed")),
+        // The words of `exec` are not ours, so the parser takes no flag after NAME for us.
+        (name, ["--seed", seed]) => match seed.parse() {
+            Ok(seed) => build(name, Some(seed)),
+            Err(_) => Err(Error::Usage(format!("--seed {}: not a whole number", escape(seed.as_bytes())))),
+        },
         (_, [word, ..]) => Err(too_many(word)),
     }
+}
+
+/// Builds the network of that name and reads commands for it.
+fn build(name: &str, seed: Option<u64>) -> Result<(), Error> {
+    let plan = plan(name)?;
+    if !limits::is_root() {
+        return enter_user_namespace();
+    }
+    shell::run(plan, &mut Random::new(seed))
 }
 
 fn too_many(word: &str) -> Error {

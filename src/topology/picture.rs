@@ -11,7 +11,7 @@ use super::plan::{Kind, Node, Plan};
 
 /// Between the middles of two columns, and of two rows; and the room around them. In pixels.
 const COLUMN: usize = 190;
-const ROW: usize = 120;
+const ROW: usize = 150;
 const MARGIN: usize = 80;
 
 /// Half the width and height of a node's box.
@@ -30,7 +30,8 @@ pub fn svg(plan: &Plan) -> String {
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
          height=\"{height}\" font-family=\"sans-serif\" font-size=\"12\" text-anchor=\"middle\">\n\
-         <title>The network {}</title>\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n",
+         <title>The network {}</title>\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
+         <style>.on-top {{ paint-order: stroke; stroke: white; stroke-width: 4px }}</style>\n",
         plan.name
     );
     for link in &plan.links {
@@ -73,10 +74,11 @@ fn draw(out: &mut String, node: &Node, (x, y): (usize, usize)) {
     text(out, (x, y + HALF.1 + LINE), &ports);
 }
 
-/// Lines of text, the first one at a place. Nothing in a plan needs escaping in XML.
+/// Lines of text, the first one at a place, readable across a cable. Nothing in a plan needs escaping
+/// in XML.
 fn text(out: &mut String, (x, y): (usize, usize), lines: &[&str]) {
     for (number, line) in lines.iter().enumerate() {
-        let _ = writeln!(out, "<text x=\"{x}\" y=\"{}\">{line}</text>", y + LINE * number);
+        let _ = writeln!(out, "<text class=\"on-top\" x=\"{x}\" y=\"{}\">{line}</text>", y + LINE * number);
     }
 }
 

@@ -101,6 +101,9 @@ fn read_commands(lab: &Shared, person: bool) -> Result<Option<u8>, Error> {
     let mut keyboard = Keyboard::open()?;
     let mut failed = None;
     while let Typed::Line(line) = keyboard.line("socklab> ", None)? {
+        if stop::requested() {
+            break;
+        }
         let line = String::from_utf8_lossy(&line).into_owned();
         // At the keyboard Ctrl-C ends the command, at the prompt the network. Without a keyboard nobody
         // waits for a prompt, and it ends the network always.
@@ -159,6 +162,8 @@ fn foreground(lab: &Shared, host: &str, words: &[String], person: bool) -> Resul
     let Some(mut child) = started else { return Ok(()) };
     match code(child.wait().map_err(|why| cannot_run(host, &why))?) {
         0 => Ok(()),
+        // It has ended with the network, which is no failure of its own.
+        _ if stop::requested() => Ok(()),
         code => {
             screen::note(&format!("{host}: {}: exit code {code}", words.join(" ")));
             Err(Error::Exit(code))

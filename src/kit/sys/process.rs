@@ -1,5 +1,5 @@
-//! Other processes: a child that ends with its parent, and a signal that cannot reach the wrong one.
-//! See PR_SET_PDEATHSIG(2const), pidfd_open(2), pidfd_send_signal(2).
+//! Other processes: a child that hears signals and ends with its parent, and a signal that cannot
+//! reach the wrong one. See PR_SET_PDEATHSIG(2const), pidfd_open(2), pidfd_send_signal(2).
 
 use std::fs::File;
 use std::io;
@@ -25,6 +25,14 @@ pub fn die_with_parent(command: &mut Command) {
     // SAFETY: what runs between fork and exec makes two system calls and touches neither the heap nor
     // a lock, which another thread might have held at the fork.
     unsafe { command.pre_exec(tie) };
+}
+
+/// Lets the program that `command` will start hear SIGINT, SIGTERM and SIGHUP. This process blocks them
+/// ([`super::signal::block`]), and a program inherits what is blocked.
+pub fn with_signals(command: &mut Command) {
+    // SAFETY: what runs between fork and exec makes one system call and touches neither the heap nor a
+    // lock.
+    unsafe { command.pre_exec(super::signal::unblock) };
 }
 
 /// A hold on one process. A number may be given to another process as soon as its owner has ended;
@@ -64,6 +72,17 @@ mod tests {
         assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGTERM));
         assert!(hold.signal(libc::SIGTERM).is_err(), "it has gone");
         assert!(Hold::of(child.id()).is_err());
+    }
+
+    #[test]
+    fn a_program_hears_what_its_parent_has_blocked() {
+        let status = std::thread::spawn(|| {
+            super::super::signal::block(&[libc::SIGTERM]).unwrap();
+            let mut command = Command::new("sh");
+            with_signals(command.args(["-c", "kill -s TERM $$"]));
+            command.status().unwrap()
+        });
+        assert_eq!(status.join().unwrap().signal(), Some(libc::SIGTERM));
     }
 
     #[test]

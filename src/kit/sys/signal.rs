@@ -60,6 +60,16 @@ pub fn block(signals: &[i32]) -> io::Result<()> {
     Ok(())
 }
 
+/// Takes back every [`block`] of the calling thread: for a child, before it becomes another program.
+pub fn unblock() -> io::Result<()> {
+    let set = set_of(&[]);
+    // SAFETY: `set` is initialised, and a null pointer says that the old mask is not wanted.
+    match unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &set, ptr::null_mut()) } {
+        0 => Ok(()),
+        error => Err(io::Error::from_raw_os_error(error)),
+    }
+}
+
 /// Waits until one of the blocked `signals` arrives and returns its number; `None` when `timeout`
 /// (without one: never) passes first.
 pub fn wait(signals: &[i32], timeout: Option<Duration>) -> io::Result<Option<i32>> {
