@@ -1,5 +1,9 @@
 //! The command line of a running network: words in, a [`Command`] out. Pure.
 
+use std::time::Duration;
+
+use super::plan::Quality;
+
 /// What the user wants.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
@@ -19,8 +23,8 @@ pub enum Command {
     Explain(String, String),
     /// Plug the cable between two nodes in or out.
     Plug(String, String, bool),
-    /// Let the cable between two nodes lose so many of 100 packets.
-    Loss(String, String, f64),
+    /// Change what the cable between two nodes does to packets.
+    Change(String, String, Change),
     /// Run a program on a node; in the background if the last is true.
     Run(String, Vec<String>, bool),
     /// List the commands.
@@ -28,6 +32,56 @@ pub enum Command {
     /// Take the network down.
     Exit,
 }
+
+/// What can be changed of a cable while it runs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Change {
+    /// How many of 100 packets are lost.
+    Loss(f64),
+    /// How long a packet is on its way.
+    Delay(Duration),
+    /// Bits per second; `None` sends at once.
+    Rate(Option<u64>),
+}
+
+impl Change {
+    /// What the cable does after it.
+    pub fn of(self, quality: Quality) -> Quality {
+        match self {
+            Change::Loss(loss) => Quality { loss, ..quality },
+            Change::Delay(delay) => Quality { delay, ..quality },
+            Change::Rate(rate) => Quality { rate, ..quality },
+        }
+    }
+
+    /// From `loss 5`, `delay 30`, `rate 10` or `rate none`. Errs with what is wrong.
+    fn parse(what: &str, value: &str) -> Result<Change, String> {
+        let number = |most: f64| value.parse().ok().filter(|number: &f64| (0.0..=most).contains(number));
+        match what {
+            "loss" => number(100.0).map(Change::Loss).ok_or(format!("{value}: not a percentage from 0 to 100")),
+            "delay" => {
+                let delay = number(LONGEST_DELAY).map(|delay| Duration::from_secs_f64(delay / 1e3));
+                delay.map(Change::Delay).ok_or(format!("{value}: not milliseconds from 0 to {LONGEST_DELAY}"))
+            }
+            "rate" if value == "none" => Ok(Change::Rate(None)),
+            "rate" => {
+                let rate = number(FASTEST).map(|rate| (rate * 1e6) as u64).filter(|rate| *rate > 0);
+                let rate = rate.ok_or(format!("{value}: not Mbit/s up to {FASTEST}, or none"))?;
+                Ok(Change::Rate(Some(rate)))
+            }
+            _ => Err(LINK.to_string()),
+        }
+    }
+}
+
+/// Milliseconds: a minute. A packet is on its way to the Moon for 1,300, to Mars for 180,000 and more.
+const LONGEST_DELAY: f64 = 60_000.0;
+
+/// Mbit/s. No cable of ours is faster than that.
+const FASTEST: f64 = 100_000.0;
+
+/// How `link` is used.
+const LINK: &str = "link A B up, link A B down, link A B loss 5, link A B delay 30, or link A B rate 10";
 
 /// What `help` prints.
 pub const HELP: &str = "\
@@ -38,7 +92,7 @@ routes                   each routing table
 pingall                  ping from everybody to everybody
 explain A B              which way packets from A to B take, and back, and what is wrong with it
 link A B up|down         plug a cable in or out
-link A B loss PERCENT    let it lose packets
+link A B loss PERCENT    let it lose packets; also: delay MILLISECONDS, rate MBIT|none
 HOST COMMAND…            run a program there, without a shell; names of hosts become addresses,
                          socklab is this program, a trailing & puts it into the background
 help, exit";
@@ -63,12 +117,10 @@ pub fn parse(line: &str, is_node: impl Fn(&str) -> bool) -> Result<Command, Stri
         ["explain", one, other] => Command::Explain(node(one)?, node(other)?),
         ["link", one, other, "up"] => Command::Plug(node(one)?, node(other)?, true),
         ["link", one, other, "down"] => Command::Plug(node(one)?, node(other)?, false),
-        ["link", one, other, "loss", percent] => {
-            let loss = percent.parse().ok().filter(|loss| (0.0..=100.0).contains(loss));
-            let loss = loss.ok_or(format!("{percent}: not a percentage from 0 to 100"))?;
-            Command::Loss(node(one)?, node(other)?, loss)
+        ["link", one, other, what, value] => {
+            Command::Change(node(one)?, node(other)?, Change::parse(what, value)?)
         }
-        ["link", ..] => return Err("link A B up, link A B down, or link A B loss 5".to_string()),
+        ["link", ..] => return Err(LINK.to_string()),
         ["explain", ..] => return Err("explain A B, with the names of two nodes".to_string()),
         [host, ref rest @ ..] if is_node(host) => {
             let (rest, background) = match rest {
@@ -133,7 +185,15 @@ mod tests {
         assert_eq!(parsed("nodes"), Ok(Command::Nodes));
         assert_eq!(parsed("  pingall  "), Ok(Command::PingAll));
         assert_eq!(parsed("link h1 h4 down"), Ok(Command::Plug(h1.clone(), h4.clone(), false)));
-        assert_eq!(parsed("link h1 h4 loss 2.5"), Ok(Command::Loss(h1.clone(), h4.clone(), 2.5)));
+        for (words, change) in [
+            ("loss 2.5", Change::Loss(2.5)),
+            ("delay 0.5", Change::Delay(Duration::from_micros(500))),
+            ("rate 10", Change::Rate(Some(10_000_000))),
+            ("rate none", Change::Rate(None)),
+        ] {
+            let command = Command::Change(h1.clone(), h4.clone(), change);
+            assert_eq!(parsed(&format!("link h1 h4 {words}")), Ok(command));
+        }
         assert_eq!(parsed("explain h1 h4"), Ok(Command::Explain(h1, h4)));
         assert_eq!(parsed(""), Ok(Command::Nothing));
         assert_eq!(parsed("# a comment"), Ok(Command::Nothing));
@@ -157,7 +217,11 @@ mod tests {
             ("h9 ip addr", "h9 is neither a command nor a node: see `help`"),
             ("link h1 h9 up", "there is no node h9: `nodes` lists them"),
             ("link h1 h4 loss 101", "101: not a percentage from 0 to 100"),
-            ("link h1 h4", "link A B up, link A B down, or link A B loss 5"),
+            ("link h1 h4 loss NaN", "NaN: not a percentage from 0 to 100"),
+            ("link h1 h4 delay -1", "-1: not milliseconds from 0 to 60000"),
+            ("link h1 h4 rate 0", "0: not Mbit/s up to 100000, or none"),
+            ("link h1 h4", LINK),
+            ("link h1 h4 colour 7", LINK),
             ("explain h1", "explain A B, with the names of two nodes"),
             ("h1 echo 'x", "a quotation mark ' is not closed"),
         ] {

@@ -26,7 +26,7 @@ use std::time::Duration;
 use super::build::Network;
 use super::command::{self, Command};
 use super::inside::process;
-use super::plan::{Plan, Quality};
+use super::plan::Plan;
 use super::show;
 use crate::kit::error::{reason, Error};
 use crate::kit::keyboard::{Keyboard, Typed};
@@ -198,9 +198,9 @@ impl Lab {
                 let link = self.link(&one, &other)?;
                 self.network.plug(link, plugged)
             }
-            Command::Loss(one, other, loss) => {
+            Command::Change(one, other, change) => {
                 let link = self.link(&one, &other)?;
-                let quality = Quality { loss, ..self.network.links[link].quality };
+                let quality = change.of(self.network.links[link].quality);
                 self.network.change(link, quality);
                 Ok(())
             }

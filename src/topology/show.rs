@@ -60,9 +60,8 @@ pub fn dump(network: &Network) -> Result<(), Error> {
 /// The routing table of each host and router.
 pub fn routes(network: &Network) -> Result<(), Error> {
     for node in network.plan.nodes.iter().filter(|node| node.kind != Kind::Switch) {
-        screen::say(&format!("{}:", node.name))?;
         for line in ask(network, &node.name, &["route"])?.lines() {
-            screen::say(&format!("    {}", line.trim_end()))?;
+            screen::say(&format!("{:8} {}", node.name, line.trim_end()))?;
         }
     }
     Ok(())

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use super::namespace;
 use crate::kit::error::Error;
+use crate::kit::screen;
 use crate::kit::sys::file_lock;
 
 /// The folder of all networks. In a user namespace it is that namespace's own.
@@ -87,7 +88,13 @@ impl State {
             let id = if number == 1 { plan.to_string() } else { format!("{plan}{number}") };
             let folder = Path::new(FOLDER).join(&id);
             match DirBuilder::new().mode(0o700).create(&folder) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    let lock = open(&folder.join("lock"));
+                    if !lock.is_ok_and(|lock| !file_lock::try_lock(&lock).unwrap_or(false)) {
+                        screen::note(&format!("{id} was killed: `socklab topology clean` removes what it left"));
+                    }
+                    continue;
+                }
                 other => other.map_err(cannot)?,
             }
             let write = || {
