@@ -7,13 +7,22 @@ SOCKLAB ?= $(CARGO) run --quiet --release --
 # The exercises and what they are called with. tests/repository.rs holds this list to the table in
 # src/exercises.rs.
 EXERCISES := echo-server echo-client udp-receiver udp-sender udp-echo-server udp-echo-client \
-	concurrent-server concurrent-client stamp-server stamp-client topology message-server message-client
+	pack unpack pack-server pack-client concurrent-server concurrent-client \
+	sensor-server sensor-client traffic \
+	stamp-server stamp-client topology message-server message-client \
+	chat-server chat-client chat-room
 
+pack: ARGS ?= =iif 1 4 2.7
+unpack: ARGS ?= =iif 0100000004000000cdcc2c40
+traffic: ARGS ?= docs/captures/sensor-udp.pcap
 stamp-server: ARGS ?= --bind 127.0.0.1
 message-server: ARGS ?= 50000 --bind 127.0.0.1
 message-client: ARGS ?= 127.0.0.1 50000
+chat-server: ARGS ?= 2000 --bind 127.0.0.1
+chat-client: ARGS ?= 127.0.0.1 2000
+chat-room: ARGS ?= 2001 --bind 127.0.0.1
 
-.PHONY: help build test lint demo bench clean $(EXERCISES)
+.PHONY: help build test lint demo bench traffic-page clean $(EXERCISES)
 
 help:
 	@echo 'make EXERCISE [ARGS=…]   run one of these, on the loopback interface unless told:'
@@ -24,6 +33,7 @@ help:
 	@echo 'make demo                every exercise once, client against server'
 	@echo 'make test                all tests; what needs root or another program says so and is skipped'
 	@echo 'make lint                rustfmt, clippy and rustdoc without a warning'
+	@echo 'make traffic-page        capture, count and draw docs/traffic-analysis.md again (as root)'
 	@echo 'make bench               measure beside other servers and write docs/performance.md (ROOM=echo: one section)'
 
 $(EXERCISES):
@@ -48,6 +58,11 @@ demo:
 bench:
 	@$(CARGO) build --quiet --release
 	@python3 -B tests/bench/bench.py $(ROOM)
+
+# The captures, figures and pictures of docs/traffic-analysis.md. As root, for tcpdump.
+traffic-page:
+	@$(CARGO) build --quiet --release
+	@python3 -B tests/bench/traffic_page.py
 
 clean:
 	$(CARGO) clean

@@ -6,7 +6,7 @@ use crate::kit::error::Error;
 use crate::kit::nearest::nearest;
 use crate::kit::screen::escape;
 use crate::kit::usage::Usage;
-use crate::{echo, message, topology};
+use crate::{chat, echo, message, pack, sensor, topology, traffic};
 
 /// A lab sheet, as the index groups by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,6 +130,46 @@ pub static EXERCISES: &[Exercise] = &[
         run: echo::udp_client::run,
     },
     Exercise {
+        name: "pack",
+        sheets: &[Sheet::Iot],
+        task: "task 1.4",
+        summary: "shows values as the bytes that a format makes of them",
+        make: "=iif 1 4 2.7",
+        file: "src/pack/program.rs",
+        usage: &pack::program::PACK,
+        run: pack::program::pack,
+    },
+    Exercise {
+        name: "unpack",
+        sheets: &[Sheet::Iot],
+        task: "task 1.4",
+        summary: "shows the values in bytes",
+        make: "=iif 0100000004000000cdcc2c40",
+        file: "src/pack/program.rs",
+        usage: &pack::program::UNPACK,
+        run: pack::program::unpack,
+    },
+    Exercise {
+        name: "pack-server",
+        sheets: &[Sheet::Iot],
+        task: "task 1.4",
+        summary: "receives packed values and shows them",
+        make: "",
+        file: "src/pack/server.rs",
+        usage: &pack::server::USAGE,
+        run: pack::server::run,
+    },
+    Exercise {
+        name: "pack-client",
+        sheets: &[Sheet::Iot],
+        task: "task 1.4",
+        summary: "sends packed values",
+        make: "",
+        file: "src/pack/client.rs",
+        usage: &pack::client::USAGE,
+        run: pack::client::run,
+    },
+    Exercise {
         name: "concurrent-server",
         sheets: &[Sheet::Iot],
         task: "task 1.5",
@@ -148,6 +188,36 @@ pub static EXERCISES: &[Exercise] = &[
         file: "src/echo/concurrent_client.rs",
         usage: &echo::concurrent_client::USAGE,
         run: echo::concurrent_client::run,
+    },
+    Exercise {
+        name: "sensor-server",
+        sheets: &[Sheet::Iot],
+        task: "deliverable, first optional deliverable",
+        summary: "receives readings over TCP and UDP, logs and answers them",
+        make: "",
+        file: "src/sensor/server.rs",
+        usage: &sensor::server::USAGE,
+        run: sensor::server::run,
+    },
+    Exercise {
+        name: "sensor-client",
+        sheets: &[Sheet::Iot],
+        task: "deliverable",
+        summary: "reports readings over TCP or UDP and counts what it cost",
+        make: "",
+        file: "src/sensor/client.rs",
+        usage: &sensor::client::USAGE,
+        run: sensor::client::run,
+    },
+    Exercise {
+        name: "traffic",
+        sheets: &[Sheet::Iot],
+        task: "deliverable, traffic analysis",
+        summary: "counts packets, bytes by layer and retransmissions of each flow in a capture",
+        make: "docs/captures/sensor-udp.pcap",
+        file: "src/traffic/program.rs",
+        usage: &traffic::program::USAGE,
+        run: traffic::program::run,
     },
     Exercise {
         name: "stamp-server",
@@ -198,6 +268,36 @@ pub static EXERCISES: &[Exercise] = &[
         file: "src/message/client.rs",
         usage: &message::client::USAGE,
         run: message::client::run,
+    },
+    Exercise {
+        name: "chat-server",
+        sheets: &[Sheet::B3],
+        task: "lab task, the server",
+        summary: "shows what a client says and sends back what you type, in turns",
+        make: "2000 --bind 127.0.0.1",
+        file: "src/chat/server.rs",
+        usage: &chat::server::USAGE,
+        run: chat::server::run,
+    },
+    Exercise {
+        name: "chat-client",
+        sheets: &[Sheet::B3],
+        task: "lab task, the client",
+        summary: "sends what you type and shows what the server answers, in turns",
+        make: "127.0.0.1 2000",
+        file: "src/chat/client.rs",
+        usage: &chat::client::USAGE,
+        run: chat::client::run,
+    },
+    Exercise {
+        name: "chat-room",
+        sheets: &[Sheet::B3],
+        task: "beyond the lab task",
+        summary: "a group room: what one member says goes to everyone else",
+        make: "2001 --bind 127.0.0.1",
+        file: "src/chat/room.rs",
+        usage: &chat::room::USAGE,
+        run: chat::room::run,
     },
 ];
 

@@ -6,6 +6,11 @@
 //! |---|---|---|
 //! | [`echo`] | IoT lab 1; SCC.231 tasks 1 to 3 | TCP and UDP echo, one-way UDP, threads, time stamps, select |
 //! | [`message`] | B3 example; select slides | one message a line, many clients at once |
+//! | [`chat`] | B3 lab task | a chat for two in turns, and a room for many |
+//! | [`pack`] | IoT lab 1, task 1.4 | numbers and text as bytes |
+//! | [`sensor`] | IoT lab 1, deliverables | a protocol of our own, over TCP and UDP |
+//! | [`traffic`] | IoT lab 1, deliverables | what a capture holds, layer by layer |
+//! | [`topology`] | SCC.231, part 2 | hosts, switches, routers and cables in one program |
 //!
 //! [`exercises`] is the one table of all programs; [`kit`] is the tool box the rooms share.
 
@@ -13,8 +18,12 @@
 #![deny(missing_docs)]
 #![deny(clippy::unwrap_used)]
 
+pub mod chat;
 pub mod echo;
 pub mod exercises;
 pub mod kit;
 pub mod message;
+pub mod pack;
+pub mod sensor;
 pub mod topology;
+pub mod traffic;

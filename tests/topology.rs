@@ -152,9 +152,8 @@ fn the_round_trip_time_is_the_sum_of_the_delays() {
         lab.program.wait_out("15 packets");
         let ended = lab.finish();
         let times = ended.out.iter().filter(|line| line.contains("bytes from")).skip(1);
-        let mut times: Vec<f64> = times
-            .filter_map(|line| line.split("time=").nth(1)?.split(' ').next()?.parse().ok())
-            .collect();
+        let mut times: Vec<f64> =
+            times.filter_map(|line| line.split("time=").nth(1)?.split(' ').next()?.parse().ok()).collect();
         times.sort_by(f64::total_cmp);
         medians.push(times[times.len() / 2]);
         if (480.0..484.8).contains(medians.last().unwrap()) {
@@ -261,7 +260,10 @@ fn a_cable_is_pulled_out_and_put_in() {
     lab.program.type_line("link h1 h4 up\nlink h1 s1 loss 200");
     let ended = lab.finish();
     assert_eq!(ended.code, 1, "the ping that failed came first");
-    assert!(ended.err.contains(&"there is no cable between h1 and h4: see `links`".to_string()), "{ended:#?}");
+    assert!(
+        ended.err.contains(&"there is no cable between h1 and h4: see `links`".to_string()),
+        "{ended:#?}"
+    );
 }
 
 /// The contract: from a pipe the commands run on after a failure, and the exit code is the first
@@ -339,6 +341,16 @@ const ROWS: &[Row] = &[
         server: "message-server 7008 --select",
         client: "socklab message-client h4 7008 'another one'",
         shows: "another one",
+    },
+    Row {
+        server: "pack-server 7009 --bind h4",
+        client: "socklab pack-client h4 7009",
+        shows: "Unpacked: (1, 4, 2.700000047683716)",
+    },
+    Row {
+        server: "sensor-server 7010 --bind h4",
+        client: "socklab sensor-client h4 7010 --transport tcp --count 2 --interval 0.1 --seed 1",
+        shows: "2 acknowledged",
     },
 ];
 
@@ -574,7 +586,8 @@ fn exec_in_the_network_that_is_meant() {
     // What was started from outside ends with the network as well.
     let sleep = a_sleep(7);
     let words: Vec<&str> = sleep.split(' ').collect();
-    let mut guest = Program::socklab(&[&["topology", "exec", "--net", &two.id, "africa"], &words[..]].concat());
+    let mut guest =
+        Program::socklab(&[&["topology", "exec", "--net", &two.id, "africa"], &words[..]].concat());
     wait_until("it runs", || runs(&sleep));
     two.program.signal("TERM");
     two.finish();

@@ -120,7 +120,7 @@ pub fn parse(usage: &Usage, words: impl IntoIterator<Item = OsString>) -> Result
                 Some(operand) => {
                     check(operand.name, operand.kind, &word)?;
                     args.set(operand.name, word);
-                    flags_ended |= usage.list.is_some();
+                    flags_ended |= usage.list.is_some() && !usage.flags_anywhere;
                 }
                 None if usage.list.is_some() => args.list.push(word),
                 None => return Err(wrong(format!("one argument too many: {}", escape(bytes)))),

@@ -4,15 +4,17 @@
 //! both, with poll(2): the keyboard for a line, the peer for the end of its stream.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, IsTerminal, Read};
 use std::net::TcpStream;
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileTypeExt;
 use std::time::Duration;
 
 use super::error::Error;
 use super::line::LineBuffer;
 use super::screen;
 use super::sys::poll::{poll, Watched, PEER_ENDED, READABLE};
+use super::sys::terminal;
 
 /// The longest line taken from the keyboard, or from the file or pipe in its place.
 pub const LONGEST: usize = 1 << 20;
@@ -36,19 +38,24 @@ pub struct Keyboard {
     input: File,
     lines: LineBuffer,
     ended: bool,
+    /// What was ready for a peer that had left.
+    kept: Option<Typed>,
+    /// The next line that ends was begun for somebody who has left.
+    begun: bool,
 }
 
 impl Keyboard {
     /// Takes standard input.
     pub fn open() -> io::Result<Keyboard> {
         let input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
-        Ok(Keyboard { input, lines: LineBuffer::new(LONGEST), ended: false })
+        Ok(Keyboard { input, lines: LineBuffer::new(LONGEST), ended: false, kept: None, begun: false })
     }
 
     /// Shows `prompt` to a person and waits for a line, watching `peer` meanwhile. A peer that has
-    /// left is reported before a line that is ready: there is nobody to send it to.
+    /// left is reported before a line that is ready: there is nobody to send it to. The line stays
+    /// for the next call, or for [`Keyboard::discard`].
     pub fn line(&mut self, prompt: &str, peer: Option<&TcpStream>) -> Result<Typed, Error> {
-        let mut ready = self.buffered();
+        let mut ready = self.ready();
         if ready.is_none() {
             screen::prompt(prompt);
         }
@@ -58,28 +65,106 @@ impl Keyboard {
             watched.extend(peer.map(|peer| Watched::new(peer, PEER_ENDED)));
             poll(&mut watched, timeout)?;
             if watched.get(1).is_some_and(|peer| peer.found(PEER_ENDED)) {
-                // The line that was ready goes with the peer it was meant for.
+                self.kept = ready;
                 return Ok(Typed::PeerLeft);
             }
             if let Some(typed) = ready {
                 return Ok(typed);
             }
             if watched[0].found(READABLE) {
+                let begun = self.begun;
                 self.read()?;
-                ready = self.buffered();
+                ready = self.ready();
+                if begun && !self.begun && ready.is_none() {
+                    screen::prompt(prompt);
+                }
             }
         }
     }
 
+    /// Takes away what has been typed so far, for somebody who has left. Says whether that was
+    /// anything. Never waits.
+    ///
+    /// - At a terminal that is everything, with the line that is being typed: what is typed of it
+    ///   later goes the same way when Enter is pressed.
+    /// - In a pipe or a file nobody types: its lines were prepared, one for each answer, and one goes,
+    ///   if one is ready or has begun.
+    pub fn discard(&mut self) -> Result<bool, Error> {
+        if self.input.is_terminal() {
+            let typed = terminal::take_typed(&self.input);
+            let typed = typed.map_err(|why| Error::io("cannot read the keyboard", &why))?;
+            let before = self.lines.rest().map(|line| line.text);
+            let last = typed.last().or(before.as_ref().and_then(|bytes| bytes.last())).copied();
+            if let Some(last) = last {
+                // A NUL is what the terminal keeps for Ctrl-D.
+                self.ended |= last == 0;
+                self.begun = last != b'\n' && last != 0;
+            }
+            return Ok(matches!(self.kept.take(), Some(Typed::Line(_))) || last.is_some());
+        }
+        if self.kept.is_none() && self.may_read()? {
+            self.read()?;
+        }
+        match self.ready() {
+            Some(Typed::Line(_)) => return Ok(true),
+            end => self.kept = end,
+        }
+        self.begun |= !self.lines.is_empty();
+        Ok(self.begun)
+    }
+
+    /// Looks, without waiting, whether the input has ended and no line of it is left. A line found on
+    /// the way stays for the next call of [`Keyboard::line`]; see [`Keyboard::has_line`].
+    pub fn is_over(&mut self) -> Result<bool, Error> {
+        loop {
+            self.kept = self.ready();
+            match self.kept {
+                Some(Typed::End) => return Ok(true),
+                None if self.may_read()? => self.read()?,
+                _ => return Ok(false),
+            }
+        }
+    }
+
+    /// Whether a line is ready that has been read already.
+    pub fn has_line(&self) -> bool {
+        self.kept.is_some()
+    }
+
+    /// Whether this is a terminal, or the `/dev/null` that a shell gives to a program in the
+    /// background; otherwise it is a pipe or a file, whose end means that nothing more will come.
+    pub fn is_device(&self) -> io::Result<bool> {
+        Ok(self.input.metadata()?.file_type().is_char_device())
+    }
+
+    /// Waits until something can be read: a line, a part of one, or the end. Needs no exclusive hold
+    /// on the keyboard, so that somebody else can ask for a line meanwhile.
+    pub fn wait() -> io::Result<()> {
+        while poll(&mut [Watched::new(&io::stdin(), READABLE)], None)? == 0 {}
+        Ok(())
+    }
+
+    /// Whether a read would return at once.
+    fn may_read(&self) -> io::Result<bool> {
+        Ok(poll(&mut [Watched::new(&self.input, READABLE)], Some(Duration::ZERO))? > 0)
+    }
+
     /// What can be handed out without reading.
-    fn buffered(&mut self) -> Option<Typed> {
-        if let Some(line) = self.lines.line() {
-            return Some(Typed::Line(line.text));
+    fn ready(&mut self) -> Option<Typed> {
+        if let Some(kept) = self.kept.take() {
+            return Some(kept);
         }
-        if !self.ended {
-            return None;
+        loop {
+            let line = self.lines.line().or_else(|| if self.ended { self.lines.rest() } else { None });
+            match line {
+                Some(_) if self.begun => {
+                    self.begun = false;
+                    screen::note("not sent: that line was begun for somebody who has left");
+                }
+                Some(line) => return Some(Typed::Line(line.text)),
+                None => return self.ended.then_some(Typed::End),
+            }
         }
-        Some(self.lines.rest().map_or(Typed::End, |line| Typed::Line(line.text)))
     }
 
     /// Reads what has been typed; on a terminal that is one line.

@@ -89,6 +89,11 @@ impl LineBuffer {
         (!text.is_empty()).then_some(Line { text, ending: Ending::Eof })
     }
 
+    /// Whether every byte has been handed out: no line has begun.
+    pub fn is_empty(&self) -> bool {
+        self.start == self.bytes.len()
+    }
+
     /// Takes up to `most` bytes out unread, for a protocol that goes from lines to counted bytes.
     pub fn take(&mut self, most: usize) -> &[u8] {
         let end = self.bytes.len().min(self.start + most);

@@ -17,6 +17,7 @@
 //! | [`screen`] | transcript, diagnostics and prompts; peers' bytes escaped |
 //! | [`clock`] | time stamps |
 //! | [`random`] | a small seeded generator |
+//! | [`wire`] | binary messages in network byte order, CRC-32 |
 //! | [`sys`] | the calls std does not wrap; all `unsafe` is there |
 
 pub mod address;
@@ -37,3 +38,4 @@ pub mod sys;
 pub mod tcp;
 pub mod udp;
 pub mod usage;
+pub mod wire;

@@ -64,13 +64,16 @@ pub struct Usage {
     /// Whether everything after the last operand is a list of values, as in `pack FORMAT VALUE…`;
     /// the string is what the usage line calls one of them. Flags end with the first operand.
     pub list: Option<&'static str>,
+    /// Whether a usage with a list takes flags behind its operands too: `pack-client HOST PORT
+    /// --format F VALUE…`. `--` still ends them.
+    pub flags_anywhere: bool,
     /// What `--help` says after the table.
     pub notes: &'static str,
 }
 
 impl Usage {
     /// Takes nothing; the start for `..Usage::NONE`.
-    pub const NONE: Usage = Usage { operands: &[], flags: &[], list: None, notes: "" };
+    pub const NONE: Usage = Usage { operands: &[], flags: &[], list: None, flags_anywhere: false, notes: "" };
 
     /// The usage line: `usage: socklab echo-client [--timeout SECONDS] [HOST] [PORT]`.
     pub fn line(&self, exercise: &str) -> String {

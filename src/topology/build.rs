@@ -154,7 +154,8 @@ impl Network {
             for (node, port) in link.ends {
                 let node = &self.plan.nodes[node];
                 let (name, namespace) = (&node.interfaces[port].name, self.namespace(&node.name));
-                let device = File::open(namespace::path(&namespace)).and_then(|namespace| tap::open_inside(&namespace, name));
+                let device = File::open(namespace::path(&namespace))
+                    .and_then(|namespace| tap::open_inside(&namespace, name));
                 devices
                     .push(device.map_err(|why| Error::io(format!("cannot make the cable to {name}"), &why))?);
             }
@@ -260,7 +261,8 @@ mod tests {
 
     #[test]
     fn what_ip_says_about_a_cable() {
-        let line = |state| format!("2: h1-eth0: <BROADCAST,UP> mtu 1500 qdisc pfifo_fast state {state} qlen 1000");
+        let line =
+            |state| format!("2: h1-eth0: <BROADCAST,UP> mtu 1500 qdisc pfifo_fast state {state} qlen 1000");
         assert!(has_noticed(&line("UP"), true) && has_noticed(&line("UNKNOWN"), true));
         assert!(has_noticed(&line("DOWN"), false));
         assert!(!has_noticed(&line("DOWN"), true) && !has_noticed(&line("UNKNOWN"), false));

@@ -58,7 +58,9 @@ impl Change {
     fn parse(what: &str, value: &str) -> Result<Change, String> {
         let number = |most: f64| value.parse().ok().filter(|number: &f64| (0.0..=most).contains(number));
         match what {
-            "loss" => number(100.0).map(Change::Loss).ok_or(format!("{value}: not a percentage from 0 to 100")),
+            "loss" => {
+                number(100.0).map(Change::Loss).ok_or(format!("{value}: not a percentage from 0 to 100"))
+            }
             "delay" => {
                 let delay = number(LONGEST_DELAY).map(|delay| Duration::from_secs_f64(delay / 1e3));
                 delay.map(Change::Delay).ok_or(format!("{value}: not milliseconds from 0 to {LONGEST_DELAY}"))

@@ -74,10 +74,8 @@ impl View {
     /// in which it is.
     fn owner(&self, address: Ipv4Addr, segment: Option<usize>) -> Option<(&Seen, Option<usize>)> {
         let ports = self.0.iter().flat_map(|node| node.interfaces.iter().map(move |port| (node, port)));
-        let mut owners: Vec<_> = ports
-            .filter(|(_, port)| port.1.address == address)
-            .map(|(node, port)| (node, port.2))
-            .collect();
+        let mut owners: Vec<_> =
+            ports.filter(|(_, port)| port.1.address == address).map(|(node, port)| (node, port.2)).collect();
         owners.sort_by_key(|(_, there)| there.is_none() || *there != segment);
         owners.into_iter().next()
     }

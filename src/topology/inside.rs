@@ -80,8 +80,11 @@ pub fn clean() -> Result<(), Error> {
     // Held to the end: until then nobody can begin to run what is being removed.
     let register = state::register()?;
     for found in register.found.iter().filter(|found| !found.running) {
-        let (ours, others): (Vec<_>, Vec<_>) =
-            found.made.iter().filter(|made| namespace::exists(&made.name)).partition(|made| state::is_ours(made));
+        let (ours, others): (Vec<_>, Vec<_>) = found
+            .made
+            .iter()
+            .filter(|made| namespace::exists(&made.name))
+            .partition(|made| state::is_ours(made));
         // Programs that the killed run had started may still be inside, and would keep it alive.
         let numbers: Vec<u64> = ours.iter().filter_map(|made| made.number).collect();
         namespace::end_programs(&numbers);

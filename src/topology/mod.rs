@@ -64,6 +64,7 @@ pub const USAGE: Usage = Usage {
     notes: "Needs root, or a system that lets users make namespaces and open /dev/net/tun.\n\
             Type help at its prompt. It takes everything down when it ends; after kill -9: topology clean.\n\
             exec runs a program in the network of another terminal; picture prints an SVG, without root.",
+    ..Usage::NONE
 };
 
 /// Set in the environment of the program that has re-entered itself in a user namespace.

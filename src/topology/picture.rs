@@ -66,9 +66,10 @@ fn draw(out: &mut String, node: &Node, (x, y): (usize, usize)) {
     );
     let _ = writeln!(out, "<text x=\"{x}\" y=\"{}\" font-weight=\"bold\">{}</text>", y - 2, node.name);
     let _ = writeln!(out, "<text x=\"{x}\" y=\"{}\">{what}</text>", y + 12);
-    let ports = node.interfaces.iter().filter_map(|port| {
-        Some(format!("{} {}", port.name.rsplit('-').next()?, port.address?))
-    });
+    let ports = node
+        .interfaces
+        .iter()
+        .filter_map(|port| Some(format!("{} {}", port.name.rsplit('-').next()?, port.address?)));
     let ports: Vec<String> = ports.collect();
     let ports: Vec<&str> = ports.iter().map(String::as_str).collect();
     text(out, (x, y + HALF.1 + LINE), &ports);

@@ -35,8 +35,12 @@ const ON_THE_WIRE: usize = 64 << 20;
 /// What a frame costs in memory beside its bytes.
 const BESIDE: usize = 64;
 
-/// How long before a frame is due the writer stops sleeping and spins.
+/// How long before a frame is due the writer stops sleeping and spins, at least.
 const SPIN: Duration = Duration::from_micros(60);
+
+/// And a thousandth of the time it sleeps, up to this: a processor that has been idle for longer has
+/// fallen asleep more deeply and wakes later.
+const MOST_SPIN: Duration = Duration::from_micros(300);
 
 /// How long to wait when the interface is not up yet.
 const RETRY: Duration = Duration::from_millis(20);
@@ -178,8 +182,9 @@ impl Direction {
 /// Sleeps until shortly before `due` and spins for the rest.
 fn sleep_until(due: Instant) {
     let left = due.saturating_duration_since(Instant::now());
-    if left > SPIN {
-        thread::sleep(left - SPIN);
+    let spin = (SPIN + left / 1000).min(MOST_SPIN);
+    if left > spin {
+        thread::sleep(left - spin);
     }
     while Instant::now() < due {
         std::hint::spin_loop();

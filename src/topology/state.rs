@@ -91,7 +91,9 @@ impl State {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     let lock = open(&folder.join("lock"));
                     if !lock.is_ok_and(|lock| !file_lock::try_lock(&lock).unwrap_or(false)) {
-                        screen::note(&format!("{id} was killed: `socklab topology clean` removes what it left"));
+                        screen::note(&format!(
+                            "{id} was killed: `socklab topology clean` removes what it left"
+                        ));
                     }
                     continue;
                 }
@@ -125,8 +127,7 @@ impl State {
     /// Notes that a namespace is about to be made, or with its number that it has been made.
     pub fn note(&mut self, namespace: &str, number: Option<u64>) -> Result<(), Error> {
         let number = number.map_or(String::new(), |number| format!(" {number}"));
-        writeln!(self.made, "{namespace}{number}")
-            .map_err(|why| Error::io("cannot note what is made", &why))
+        writeln!(self.made, "{namespace}{number}").map_err(|why| Error::io("cannot note what is made", &why))
     }
 
     /// Removes the folder: everything in it has been undone.

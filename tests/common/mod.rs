@@ -7,6 +7,7 @@
 // Each test file is a crate of its own and uses a part of this.
 #![allow(dead_code)]
 
+pub mod chat;
 pub mod clients;
 pub mod script;
 pub mod system;

@@ -3,6 +3,7 @@
 //! One file a subject. Each wrapper takes and returns safe types, checks the call's result, and
 //! carries a SAFETY line that says why the call is sound. Nothing outside this folder is `unsafe`.
 
+pub mod event;
 pub mod file_lock;
 pub mod limits;
 pub mod poll;
@@ -10,6 +11,8 @@ pub mod process;
 pub mod signal;
 pub mod socket;
 pub mod tap;
+pub mod tcp_info;
+pub mod terminal;
 
 use std::io;
 

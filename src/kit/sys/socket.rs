@@ -2,7 +2,7 @@
 
 use std::io;
 use std::mem::size_of;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 /// Sets the length of the queue in which the kernel keeps connections that wait for `accept`.
@@ -25,6 +25,25 @@ pub fn shut_reading(socket: &impl AsFd) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotConnected => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Asks the kernel to probe a connection on which nothing is sent: the first probe after `idle`
+/// seconds of silence, then one every `interval` seconds; after `count` without an answer the
+/// connection is broken (ETIMEDOUT). So a peer whose machine or cable has gone, and that could
+/// therefore not say goodbye, is noticed. The kernel's own first probe comes after two hours. See tcp(7).
+pub fn keep_alive(socket: &TcpStream, idle: i32, interval: i32, count: i32) -> io::Result<()> {
+    set_option(socket, libc::IPPROTO_TCP, libc::TCP_KEEPIDLE, idle)?;
+    set_option(socket, libc::IPPROTO_TCP, libc::TCP_KEEPINTVL, interval)?;
+    set_option(socket, libc::IPPROTO_TCP, libc::TCP_KEEPCNT, count)?;
+    set_option(socket, libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1)
+}
+
+/// Limits what the kernel keeps of one connection, each way: for a peer that does not read, and of one
+/// that is not read. The kernel doubles `bytes` for its own bookkeeping; left alone it goes up to some
+/// megabytes (`net.ipv4.tcp_wmem`, `tcp_rmem`). See socket(7).
+pub fn limit_buffers(socket: &TcpStream, bytes: i32) -> io::Result<()> {
+    set_option(socket, libc::SOL_SOCKET, libc::SO_SNDBUF, bytes)?;
+    set_option(socket, libc::SOL_SOCKET, libc::SO_RCVBUF, bytes)
 }
 
 /// A listening TCP socket with SO_REUSEPORT, so that several processes can listen on one port and

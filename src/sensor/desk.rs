@@ -1,0 +1,229 @@
+//! Where readings are handed in: a message goes in, the answer comes out, whatever the transport.
+//!
+//! ```text
+//! tcp    thread per client ─┐
+//! udp    one thread        ─┼─→ Desk::answer ─→ judge, show, log ─→ reply
+//! ```
+//!
+//! One lock for all of it. A reading is judged, stored and remembered in one step: between two of these
+//! another thread could store the same reading, sent again over a second connection.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::log::{self, Log};
+use super::message::{code, kind, write, Body, Fault, Head, Noise, DUPLICATE, MICROSECONDS, VERSION};
+use super::session::{Sessions, Verdict};
+use super::{message, stamp};
+use crate::kit::address::show;
+use crate::kit::error::{reason, Error};
+use crate::kit::screen;
+
+/// How a message came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Over a connection.
+    Tcp,
+    /// As a datagram.
+    Udp,
+}
+
+impl Transport {
+    /// As the log writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Transport::Tcp => "tcp",
+            Transport::Udp => "udp",
+        }
+    }
+}
+
+/// What a message gets.
+#[derive(Debug)]
+pub enum Answer {
+    /// These bytes.
+    Reply(Vec<u8>),
+    /// No answer: it comes from a server.
+    Nothing,
+    /// It is no message. Over a connection [`answer_to_noise`] says so; a datagram gets no answer.
+    Noise(Noise),
+}
+
+/// Where every thread of a server hands its messages in.
+#[derive(Debug)]
+pub struct Desk {
+    /// What `--interval` asks every sensor for, in milliseconds.
+    interval: Option<u32>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// A table for each transport: what anyone can send from a forged address must not push a
+    /// connected sensor's session out.
+    sessions: [Sessions; 2],
+    log: Option<Log>,
+    counts: Counts,
+}
+
+/// What a server has had to do with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Readings stored.
+    pub stored: u64,
+    /// Readings that came again.
+    pub duplicates: u64,
+    /// Messages refused, and bytes that were none.
+    pub refused: u64,
+    /// Readings that could not be stored.
+    pub failed: u64,
+}
+
+impl Desk {
+    /// A desk that logs to `log`, if there is one.
+    pub fn new(log: Option<Log>, interval: Option<u32>) -> Desk {
+        let (sessions, counts) = Default::default();
+        Desk { interval, state: Mutex::new(State { sessions, log, counts }) }
+    }
+
+    /// Takes a message that arrived from `peer` and returns the answer, if it gets one.
+    ///
+    /// Errs with [`Error::OutputClosed`] when there is nobody left to show readings to.
+    pub fn answer(&self, bytes: &[u8], peer: SocketAddr, transport: Transport) -> Result<Answer, Error> {
+        let now = stamp::now();
+        let (head, fields) = match message::open(bytes) {
+            Ok(opened) => opened,
+            Err(noise) => {
+                self.refuse(peer, noise.0);
+                return Ok(Answer::Noise(noise));
+            }
+        };
+        if (kind::ACKNOWLEDGEMENT..=kind::COMMAND).contains(&head.kind) && head.version == VERSION {
+            // A server's message, so its sender is one, or wants us to talk to one. To answer
+            // would begin a conversation of two servers that never ends.
+            self.refuse(peer, "a server's message");
+            return Ok(Answer::Nothing);
+        }
+        let taken = check(&head, fields).map(|body| self.take(&head, &body, peer, transport, now));
+        let (kind, flags, body) = match taken {
+            Ok(taken) => taken?,
+            Err(fault) => {
+                self.refuse(peer, fault.why);
+                (kind::ERROR, 0, error(fault.code, fault.why))
+            }
+        };
+        let head = Head { version: VERSION, kind, flags, time_unit: MICROSECONDS, timestamp: now, ..head };
+        Ok(Answer::Reply(write(&head, &body)))
+    }
+
+    /// Judges, shows and stores one reading; returns the answer's type, flags and fields.
+    fn take(
+        &self,
+        head: &Head,
+        body: &Body,
+        peer: SocketAddr,
+        transport: Transport,
+        now: u64,
+    ) -> Result<(u8, u8, Body), Error> {
+        let Some(reading) = &body.reading else {
+            return Ok((kind::ERROR, 0, error(code::MALFORMED, "no reading")));
+        };
+        let mut state = self.lock();
+        let State { sessions, log, counts } = &mut *state;
+        let session = sessions[transport as usize].get(head.device, head.session);
+        let verdict = session.judge(head.sequence);
+        match verdict {
+            Verdict::Stale => {
+                counts.refused += 1;
+                return Ok((kind::ERROR, 0, error(code::STALE, "sequence too old")));
+            }
+            Verdict::Duplicate => counts.duplicates += 1,
+            Verdict::New => {
+                let (time, peer) = (stamp::text(now), show(peer));
+                let (device, sequence) = (head.device, head.sequence);
+                if let Some(log) = log {
+                    let line = log::line(&time, &peer, transport.name(), device, sequence, reading);
+                    if let Err(why) = log.append(&line) {
+                        counts.failed += 1;
+                        note_failure(counts.failed, &why);
+                        return Ok((kind::ERROR, 0, error(code::STORAGE, &reason(&why))));
+                    }
+                }
+                let (name, shown) = (transport.name(), reading.show());
+                let clock = stamp::difference(now, head);
+                screen::say(&format!(
+                    "{peer} {name} device {device} seq {sequence}: {shown} (clock {clock})"
+                ))?;
+                session.record(head.sequence, reading);
+                counts.stored += 1;
+            }
+        }
+        let statistics = session.statistics(reading.kind).filter(|_| reading.number().is_some());
+        let flags = if verdict == Verdict::Duplicate { DUPLICATE } else { 0 };
+        // Only to a sensor that says which interval it has: another would not know what to do.
+        let command = self.interval.filter(|&wanted| body.interval.is_some_and(|has| has != wanted));
+        let kind = if command.is_some() { kind::COMMAND } else { kind::ACKNOWLEDGEMENT };
+        Ok((kind, flags, Body { statistics, interval: command, ..Body::default() }))
+    }
+
+    /// Counts something refused, and says so at the 1st, 10th, 100th, …: an attacker must not be able
+    /// to fill the screen, or a disk through it.
+    pub fn refuse(&self, peer: SocketAddr, why: &str) {
+        let mut state = self.lock();
+        state.counts.refused += 1;
+        let count = state.counts.refused;
+        if is_milestone(count) {
+            screen::note(&format!("{}: refused: {why} ({count} refused so far)", show(peer)));
+        }
+    }
+
+    /// What there was, for the last line.
+    pub fn counts(&self) -> Counts {
+        self.lock().counts
+    }
+
+    /// The state, even after a panic elsewhere: a reading that was being stored may then be stored
+    /// twice, nothing worse.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a message may be taken: version, type, fields.
+fn check(head: &Head, fields: &[u8]) -> Result<Body, Fault> {
+    if head.version != VERSION {
+        return Err(Fault { code: code::VERSION, why: "version not supported" });
+    }
+    if head.kind != kind::READING {
+        return Err(Fault { code: code::TYPE, why: "type not supported" });
+    }
+    Body::read(fields)
+}
+
+/// An error's field.
+fn error(code: u8, why: &str) -> Body {
+    Body { error: Some((code, why.to_string())), ..Body::default() }
+}
+
+/// Says that storing failed, as often as [`Desk::refuse`] does.
+fn note_failure(count: u64, why: &io::Error) {
+    if is_milestone(count) {
+        let why = reason(why);
+        screen::note(&format!(
+            "cannot write the log: {why} ({count} readings not stored, their sensors were told)"
+        ));
+    }
+}
+
+/// 1, 10, 100, …
+fn is_milestone(count: u64) -> bool {
+    count > 0 && 10u64.checked_pow(count.ilog10()) == Some(count)
+}
+
+/// The answer to bytes that are no message, where there is somebody to answer.
+pub fn answer_to_noise(noise: Noise) -> Vec<u8> {
+    let (version, kind, timestamp) = (VERSION, kind::ERROR, stamp::now());
+    let head = Head { version, kind, time_unit: MICROSECONDS, timestamp, ..Head::default() };
+    write(&head, &error(code::MALFORMED, noise.0))
+}
