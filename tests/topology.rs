@@ -303,54 +303,64 @@ struct Row {
 /// Every exercise that talks over a network: a new one is a row here.
 const ROWS: &[Row] = &[
     Row {
-        server: "echo-server 7001 --bind h4",
+        server: "socklab echo-server 7001 --bind h4",
         client: "socklab echo-client h4 7001 'across two routers'",
         shows: "Received 'across two routers'",
     },
     Row {
-        server: "udp-echo-server 7002 --bind h4",
+        server: "socklab udp-echo-server 7002 --bind h4",
         client: "socklab udp-echo-client h4 7002 --timeout 5",
         shows: "Received 'Hello, world'",
     },
     Row {
-        server: "udp-receiver 7003 --bind h4",
+        server: "socklab udp-receiver 7003 --bind h4",
         client: "socklab udp-sender h4 7003 'one way'",
         shows: "one way",
     },
     Row {
-        server: "concurrent-server 7004 --bind h4",
+        server: "socklab concurrent-server 7004 --bind h4",
         client: "socklab concurrent-client h4 7004",
         shows: "From the server: Hello, I am a client!!",
     },
     Row {
-        server: "stamp-server 7005",
+        server: "socklab stamp-server 7005",
         client: "sh -c 'echo stamped | socklab stamp-client 10.1.0.2 7005'",
         shows: ":stamped",
     },
     Row {
-        server: "stamp-server 7006 --select",
+        server: "socklab stamp-server 7006 --select",
         client: "sh -c 'echo selected | socklab stamp-client 10.1.0.2 7006'",
         shows: ":selected",
     },
     Row {
-        server: "message-server 7007",
+        server: "socklab message-server 7007",
         client: "socklab message-client h4 7007 'a message'",
         shows: "a message",
     },
     Row {
-        server: "message-server 7008 --select",
+        server: "socklab message-server 7008 --select",
         client: "socklab message-client h4 7008 'another one'",
         shows: "another one",
     },
     Row {
-        server: "pack-server 7009 --bind h4",
+        server: "socklab pack-server 7009 --bind h4",
         client: "socklab pack-client h4 7009",
         shows: "Unpacked: (1, 4, 2.700000047683716)",
     },
     Row {
-        server: "sensor-server 7010 --bind h4",
+        server: "socklab sensor-server 7010 --bind h4",
         client: "socklab sensor-client h4 7010 --transport tcp --count 2 --interval 0.1 --seed 1",
         shows: "2 acknowledged",
+    },
+    Row {
+        server: "socklab sensor-server 7011 --bind h4",
+        client: "socklab sensor-client h4 7011 --transport udp --count 2 --interval 0.1 --seed 1",
+        shows: "2 acknowledged",
+    },
+    Row {
+        server: "sh -c 'yes answer | socklab chat-server 7013 --bind 10.1.0.2'",
+        client: "sh -c 'echo question | socklab chat-client 10.1.0.2 7013'",
+        shows: "answer",
     },
 ];
 
@@ -362,7 +372,7 @@ fn every_other_exercise_between_h1_and_h4() {
     }
     let mut lab = Lab::without_loss();
     for row in ROWS {
-        lab.program.type_line(&format!("h4 socklab {} &", row.server));
+        lab.program.type_line(&format!("h4 {} &", row.server));
         lab.program.wait_err("listening on ");
         lab.program.type_line(&format!("h1 {}", row.client));
         lab.program.wait_out(row.shows);

@@ -8,7 +8,7 @@
 //!
 //! A folder whose lock nobody holds is what a killed run has left. What stands in its `made`, bears
 //! this network's own prefix and still has the number that was noted is ours to remove; nothing else.
-//! `/run/socklab` itself is locked by whoever adds, looks for or removes a network (the [`door`]), so
+//! `/run/socklab` itself is locked by whoever adds, looks for or removes a network (the door), so
 //! that a network cannot begin to run between the look and the removal.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
