@@ -32,6 +32,12 @@ pub fn exists(name: &str) -> bool {
     path(name).symlink_metadata().is_ok()
 }
 
+/// Whether any name begins like this.
+pub fn any_begins_with(prefix: &str) -> bool {
+    let names = fs::read_dir("/run/netns").into_iter().flatten().flatten();
+    names.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
+}
+
 /// The number of the namespace of that name; `None` when there is none, when the file is no
 /// namespace, and when it is the one that this process itself is in.
 pub fn number(name: &str) -> Option<u64> {

@@ -86,6 +86,10 @@ impl State {
         let _door = door(true)?;
         for number in 1..=MOST {
             let id = if number == 1 { plan.to_string() } else { format!("{plan}{number}") };
+            // Somebody has made one by hand under a name of ours: it stays his.
+            if namespace::any_begins_with(&namespace_of(&id, "")) && !Path::new(FOLDER).join(&id).exists() {
+                continue;
+            }
             let folder = Path::new(FOLDER).join(&id);
             match DirBuilder::new().mode(0o700).create(&folder) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
