@@ -7,10 +7,10 @@ SOCKLAB ?= $(CARGO) run --quiet --release --
 # The exercises and what they are called with. tests/repository.rs holds this list to the table in
 # src/exercises.rs.
 EXERCISES := echo-server echo-client udp-receiver udp-sender udp-echo-server udp-echo-client \
-	pack unpack pack-server pack-client concurrent-server concurrent-client \
-	sensor-server sensor-client traffic \
-	stamp-server stamp-client topology message-server message-client \
-	chat-server chat-client chat-room
+	pack unpack pack-server pack-client concurrent-server concurrent-client sensor-server \
+	sensor-client traffic stamp-server stamp-client topology message-server message-client chat-server \
+	chat-client chat-room web-server web-client udp-ping-server udp-ping-client \
+	heartbeat-server heartbeat-client ping trace mail-server mail-client
 
 pack: ARGS ?= =iif 1 4 2.7
 unpack: ARGS ?= =iif 0100000004000000cdcc2c40
@@ -21,6 +21,12 @@ message-client: ARGS ?= 127.0.0.1 50000
 chat-server: ARGS ?= 2000 --bind 127.0.0.1
 chat-client: ARGS ?= 127.0.0.1 2000
 chat-room: ARGS ?= 2001 --bind 127.0.0.1
+web-server: ARGS ?= --root docs/site --bind 127.0.0.1
+web-client: ARGS ?= 127.0.0.1 6789 /HelloWorld.html
+udp-ping-server: ARGS ?= --bind 127.0.0.1
+ping: ARGS ?= 127.0.0.1 -c 4
+trace: ARGS ?= 127.0.0.1
+mail-client: ARGS ?= --server 127.0.0.1:2525 --from ada@example.org --to bob@example.org
 
 .PHONY: help build test lint demo bench traffic-page clean $(EXERCISES)
 

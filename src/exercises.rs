@@ -6,7 +6,7 @@ use crate::kit::error::Error;
 use crate::kit::nearest::nearest;
 use crate::kit::screen::escape;
 use crate::kit::usage::Usage;
-use crate::{chat, echo, message, pack, sensor, topology, traffic};
+use crate::{chat, echo, mail, message, pack, ping, sensor, topology, traffic, web};
 
 /// A lab sheet, as the index groups by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,11 +19,15 @@ pub enum Sheet {
     B3,
     /// Lecture slides about `select`.
     Select,
+    /// CSE3214, four socket programming assignments: web, UDP ping, mail, ICMP ping.
+    /// CSE3214: a web server, UDP ping, a mail client, an ICMP pinger.
+    /// CSE3214: web server, UDP ping, mail client, ICMP ping.
+    Cse3214,
 }
 
 impl Sheet {
     /// Every sheet, in the order of the index.
-    pub const ALL: [Sheet; 4] = [Sheet::Iot, Sheet::Scc231, Sheet::B3, Sheet::Select];
+    pub const ALL: [Sheet; 5] = [Sheet::Iot, Sheet::Scc231, Sheet::B3, Sheet::Select, Sheet::Cse3214];
 
     /// Its title in the index.
     pub fn title(self) -> &'static str {
@@ -32,6 +36,7 @@ impl Sheet {
             Sheet::Scc231 => "SCC.231: echo service and static routing",
             Sheet::B3 => "Unit B3: sockets and a chat",
             Sheet::Select => "Slides: socket programming with select",
+            Sheet::Cse3214 => "CSE3214: web, UDP ping, mail, ICMP",
         }
     }
 
@@ -42,6 +47,7 @@ impl Sheet {
             Sheet::Scc231 => "docs/scc231.md",
             Sheet::B3 => "docs/b3-chat.md",
             Sheet::Select => "docs/select-slides.md",
+            Sheet::Cse3214 => "docs/cse3214.md",
         }
     }
 }
@@ -213,7 +219,7 @@ pub static EXERCISES: &[Exercise] = &[
         name: "traffic",
         sheets: &[Sheet::Iot],
         task: "deliverable, traffic analysis",
-        summary: "counts packets, bytes by layer and retransmissions of each flow in a capture",
+        summary: "counts packets, bytes and retransmissions of each flow in a capture",
         make: "docs/captures/sensor-udp.pcap",
         file: "src/traffic/program.rs",
         usage: &traffic::program::USAGE,
@@ -298,6 +304,106 @@ pub static EXERCISES: &[Exercise] = &[
         file: "src/chat/room.rs",
         usage: &chat::room::USAGE,
         run: chat::room::run,
+    },
+    Exercise {
+        name: "web-server",
+        sheets: &[Sheet::Cse3214],
+        task: "assignment 1, optional exercise 1",
+        summary: "serves the files below a folder over HTTP/1.1",
+        make: "--root docs/site --bind 127.0.0.1",
+        file: "src/web/basic.rs",
+        usage: &web::server::USAGE,
+        run: web::server::run,
+    },
+    Exercise {
+        name: "web-client",
+        sheets: &[Sheet::Cse3214],
+        task: "assignment 1, optional exercise 2",
+        summary: "asks a web server for a file and shows the answer",
+        make: "127.0.0.1 6789 /HelloWorld.html",
+        file: "src/web/client.rs",
+        usage: &web::client::USAGE,
+        run: web::client::run,
+    },
+    Exercise {
+        name: "udp-ping-server",
+        sheets: &[Sheet::Cse3214],
+        task: "assignment 2",
+        summary: "returns each datagram in capitals, and loses 30 % on purpose",
+        make: "--bind 127.0.0.1",
+        file: "src/ping/udp_server.rs",
+        usage: &ping::udp_server::USAGE,
+        run: ping::udp_server::run,
+    },
+    Exercise {
+        name: "udp-ping-client",
+        sheets: &[Sheet::Cse3214],
+        task: "assignment 2, optional exercise 1",
+        summary: "ten pings over UDP, the time each took, and the statistics",
+        make: "",
+        file: "src/ping/udp_client.rs",
+        usage: &ping::udp_client::USAGE,
+        run: ping::udp_client::run,
+    },
+    Exercise {
+        name: "heartbeat-server",
+        sheets: &[Sheet::Cse3214],
+        task: "assignment 2, optional exercise 2",
+        summary: "says which heartbeats are lost and which clients stopped",
+        make: "",
+        file: "src/ping/heartbeat_server.rs",
+        usage: &ping::heartbeat_server::USAGE,
+        run: ping::heartbeat_server::run,
+    },
+    Exercise {
+        name: "heartbeat-client",
+        sheets: &[Sheet::Cse3214],
+        task: "assignment 2, optional exercise 2",
+        summary: "sends a numbered heartbeat each second",
+        make: "",
+        file: "src/ping/heartbeat_client.rs",
+        usage: &ping::heartbeat_client::USAGE,
+        run: ping::heartbeat_client::run,
+    },
+    Exercise {
+        name: "ping",
+        sheets: &[Sheet::Cse3214],
+        task: "assignment 4, optional exercises 1 and 2",
+        summary: "ICMP echo requests, statistics, errors by name",
+        make: "127.0.0.1 -c 4",
+        file: "src/ping/icmp_ping.rs",
+        usage: &ping::icmp_ping::USAGE,
+        run: ping::icmp_ping::run,
+    },
+    Exercise {
+        name: "trace",
+        sheets: &[Sheet::Cse3214],
+        task: "assignment 4, beyond it",
+        summary: "the routers on the way to a host",
+        make: "127.0.0.1",
+        file: "src/ping/trace.rs",
+        usage: &ping::trace::USAGE,
+        run: ping::trace::run,
+    },
+    Exercise {
+        name: "mail-server",
+        sheets: &[Sheet::Cse3214],
+        task: "assignment 3, to try it offline",
+        summary: "a small receiving mail server: each message a file in a Maildir",
+        make: "",
+        file: "src/mail/server.rs",
+        usage: &mail::server::USAGE,
+        run: mail::server::run,
+    },
+    Exercise {
+        name: "mail-client",
+        sheets: &[Sheet::Cse3214],
+        task: "assignment 3, options 1 and 2",
+        summary: "sends a mail, with TLS and pictures, and shows the dialogue",
+        make: "--server 127.0.0.1:2525 --from ada@example.org --to bob@example.org",
+        file: "src/mail/dialogue.rs",
+        usage: &mail::client::USAGE,
+        run: mail::client::run,
     },
 ];
 

@@ -10,6 +10,9 @@
 //! | [`pack`] | IoT lab 1, task 1.4 | numbers and text as bytes |
 //! | [`sensor`] | IoT lab 1, deliverables | a protocol of our own, over TCP and UDP |
 //! | [`traffic`] | IoT lab 1, deliverables | what a capture holds, layer by layer |
+//! | [`web`] | CSE3214, assignment 1 | HTTP/1.1: a server of files, a client |
+//! | [`ping`] | CSE3214 assignments 2 and 4 | UDP ping, heartbeat, ICMP ping, trace |
+//! | [`mail`] | CSE3214 assignment 3 | SMTP, MIME, TLS: a client, and a server that loses nothing |
 //! | [`topology`] | SCC.231, part 2 | hosts, switches, routers and cables in one program |
 //!
 //! [`exercises`] is the one table of all programs; [`kit`] is the tool box the rooms share.
@@ -22,8 +25,11 @@ pub mod chat;
 pub mod echo;
 pub mod exercises;
 pub mod kit;
+pub mod mail;
 pub mod message;
 pub mod pack;
+pub mod ping;
 pub mod sensor;
 pub mod topology;
 pub mod traffic;
+pub mod web;

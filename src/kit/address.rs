@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 
 use super::error::{reason, Error};
+use super::screen::escape;
 
 /// Which family of addresses a name may resolve to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,12 +21,13 @@ pub enum Family {
 /// Every address of `host`, a name, an IPv4 or an IPv6 address (`::1` or `[::1]`), with `port`.
 /// Errs when there is none; the list is never empty. See getaddrinfo(3).
 pub fn resolve(host: &str, port: u16, family: Family) -> Result<Vec<SocketAddr>, Error> {
+    let shown = escape(host.as_bytes());
     let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     let mut found: Vec<SocketAddr> = match (bare, port).to_socket_addrs() {
         Ok(addresses) => addresses.collect(),
         Err(error) => {
             let (why, hint) = (reason(&error), "check the name, or give an address");
-            return Err(Error::Failed(format!("cannot find the address of {host}: {why} ({hint})")));
+            return Err(Error::Failed(format!("cannot find the address of {shown}: {why} ({hint})")));
         }
     };
     match family {
@@ -36,7 +38,7 @@ pub fn resolve(host: &str, port: u16, family: Family) -> Result<Vec<SocketAddr>,
     }
     if found.is_empty() {
         let wanted = if family == Family::V6 { "an IPv6" } else { "an IPv4" };
-        return Err(Error::Failed(format!("{host} does not have {wanted} address")));
+        return Err(Error::Failed(format!("{shown} does not have {wanted} address")));
     }
     Ok(found)
 }

@@ -174,8 +174,10 @@ fn long_flag(
         return Ok(());
     }
     let Some(flag) = usage.flag(&name) else {
-        let known = usage.flags.iter().map(|flag| flag.name);
-        let hint = nearest(&name, known).map_or(String::new(), |near| format!(" (did you mean {near}?)"));
+        // Without their dashes, which all have in common and which would make any two look alike.
+        let known = usage.flags.iter().filter_map(|flag| flag.name.strip_prefix("--"));
+        let hint =
+            nearest(&name[2..], known).map_or(String::new(), |near| format!(" (did you mean --{near}?)"));
         return Err(wrong(format!("unknown flag {}{hint}", escape(name.as_bytes()))));
     };
     take(args, flag, joined, words)

@@ -46,8 +46,9 @@ pub struct Keyboard {
 
 impl Keyboard {
     /// Takes standard input.
-    pub fn open() -> io::Result<Keyboard> {
-        let input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    pub fn open() -> Result<Keyboard, Error> {
+        let input = io::stdin().as_fd().try_clone_to_owned();
+        let input = File::from(input.map_err(|why| Error::io("cannot open the keyboard", &why))?);
         Ok(Keyboard { input, lines: LineBuffer::new(LONGEST), ended: false, kept: None, begun: false })
     }
 

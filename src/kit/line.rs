@@ -141,6 +141,13 @@ impl<R: Read> LineReader<R> {
         }
     }
 
+    /// The stream underneath, and the bytes that were read from it but not handed out: for a protocol
+    /// that changes into another one.
+    pub fn into_parts(mut self) -> (R, Vec<u8>) {
+        let unread = self.buffer.rest().map_or(Vec::new(), |rest| rest.text);
+        (self.inner, unread)
+    }
+
     /// The stream underneath, to write to.
     pub fn inner(&mut self) -> &mut R {
         &mut self.inner
@@ -222,6 +229,13 @@ mod tests {
                 found.into_iter().map(|line| (String::from_utf8(line.text).unwrap(), line.ending)).collect();
             assert_eq!(found, whole, "seed {seed}");
         }
+    }
+
+    #[test]
+    fn what_was_read_ahead_is_handed_over() {
+        let mut reader = LineReader::new(&b"STARTTLS\r\nearly\r\n"[..], 80);
+        assert_eq!(reader.line().unwrap().unwrap().text, b"STARTTLS");
+        assert_eq!(reader.into_parts().1, b"early\r\n");
     }
 
     #[test]

@@ -16,6 +16,12 @@
 //! | [`keyboard`] | lines typed by the user, while a peer is watched |
 //! | [`screen`] | transcript, diagnostics and prompts; peers' bytes escaped |
 //! | [`clock`] | time stamps |
+//! | [`http_date`] | dates as HTTP writes them |
+//! | [`progress`] | a progress bar, on a terminal |
+//! | [`stats`] | what a pinger says at the end: loss, min/avg/max/mdev |
+//! | [`checksum`] | the Internet checksum |
+//! | [`clock`], [`mail_date`] | time stamps, and the date as mail writes it |
+//! | [`tls`] | a stream encrypted by the system's OpenSSL, the server's name always verified |
 //! | [`random`] | a small seeded generator |
 //! | [`wire`] | binary messages in network byte order, CRC-32 |
 //! | [`sys`] | the calls std does not wrap; all `unsafe` is there |
@@ -23,19 +29,25 @@
 pub mod address;
 pub mod args;
 mod awake;
+pub mod checksum;
 pub mod clock;
 pub mod error;
+pub mod http_date;
 pub mod keyboard;
 pub mod line;
+pub mod mail_date;
 pub mod nearest;
 mod places;
+pub mod progress;
 pub mod random;
 pub mod screen;
 pub mod select;
 pub mod serve;
+pub mod stats;
 pub mod stop;
 pub mod sys;
 pub mod tcp;
+pub mod tls;
 pub mod udp;
 pub mod usage;
 pub mod wire;

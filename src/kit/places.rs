@@ -101,14 +101,28 @@ impl Trouble {
     /// system has run out of something, wait a moment. Err: this listener can never work again.
     pub(super) fn is_passing(&mut self, what: &str, why: &io::Error) -> Result<bool, Error> {
         match why.raw_os_error() {
-            Some(libc::ECONNABORTED) => return Ok(true),
+            // What accept(2) says to expect from Linux: the error is the newcomer's own, met on its way.
+            Some(
+                libc::ECONNABORTED
+                | libc::EPROTO
+                | libc::ENOPROTOOPT
+                | libc::ENETDOWN
+                | libc::ENETUNREACH
+                | libc::EHOSTDOWN
+                | libc::EHOSTUNREACH
+                | libc::ENONET
+                | libc::EOPNOTSUPP
+                | libc::EPERM,
+            ) => return Ok(true),
             Some(libc::EBADF | libc::EINVAL | libc::ENOTSOCK) => return Err(Error::io(what, why)),
             _ => {}
         }
         if self.said.is_none_or(|said| said.elapsed() > SAY_AGAIN) {
             let reason = match why.raw_os_error() {
                 // Its text is "temporarily unavailable", which does not say what.
-                Some(libc::EAGAIN) => "no more threads are allowed (see `ulimit -u`)".to_string(),
+                Some(libc::EAGAIN) => {
+                    "no more threads or no memory for one (see `ulimit -u` and `-v`)".to_string()
+                }
                 _ => reason(why),
             };
             screen::note(&format!("{what}: {reason}; new clients wait until one leaves"));

@@ -45,12 +45,23 @@ fn escape_character(character: char, shown: &mut String) {
 /// sees it at once. `text` must already be escaped where it comes from a peer.
 ///
 /// Errs with [`Error::OutputClosed`] when the reader has gone, and with the system's reason when the
-/// line cannot be written, for instance to a full disk.
+/// line cannot be written, for instance to a full disk. Waits while it is a full pipe whose reader does
+/// not read: a server whose transcript nobody takes stops serving.
 pub fn say(text: &str) -> Result<(), Error> {
     let mut line = String::with_capacity(text.len() + 1);
     line.push_str(text);
     line.push('\n');
     payload(line.as_bytes())
+}
+
+/// The same for a line that the exercise can do without: a full disk is said on standard error, and the
+/// client it is about is served all the same. Errs only with [`Error::OutputClosed`].
+pub fn mention(text: &str) -> Result<(), Error> {
+    match say(text) {
+        Err(Error::Failed(why)) => note(&why),
+        other => return other,
+    }
+    Ok(())
 }
 
 /// Writes bytes to standard output unchanged and flushes them. Errs as [`say`] does.

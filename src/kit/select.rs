@@ -82,10 +82,11 @@ pub fn serve<C: Conversation>(
         // 1. Ask for everybody at once.
         let mut watched: Vec<Watched> =
             clients.iter().map(|client| Watched::new(&client.stream, client.wants())).collect();
-        let open = clients.len() < limits.clients && door.opens <= Instant::now();
+        let now = Instant::now();
+        let open = clients.len() < limits.clients && door.opens <= now;
         // Even while no newcomer is taken in: the stop request arrives as a hang-up of the listener.
         watched.push(Watched::new(&listener, if open { READABLE } else { 0 }));
-        poll(&mut watched, until_next(&clients, limits.idle, &door))?;
+        poll(&mut watched, until_next(now, &clients, limits.idle, &door))?;
 
         // 2. Serve those that are ready, and let the silent go.
         let mut answers = watched.iter();
@@ -104,7 +105,7 @@ pub fn serve<C: Conversation>(
             most = most.max(clients.len());
         }
     }
-    finish(clients);
+    finish(clients, &mut buffer);
     say_served(served, most);
     Ok(())
 }
@@ -200,35 +201,40 @@ impl Door {
 }
 
 /// How long `poll` may wait: until the first client is silent for too long, or the door opens again.
-fn until_next<C>(clients: &[Client<C>], idle: Option<Duration>, door: &Door) -> Option<Duration> {
-    let now = Instant::now();
+fn until_next<C>(
+    now: Instant,
+    clients: &[Client<C>],
+    idle: Option<Duration>,
+    door: &Door,
+) -> Option<Duration> {
     let first = clients.iter().map(|client| client.active).min();
     let silent = first.zip(idle).map(|(active, idle)| (active + idle).saturating_duration_since(now));
     let door = (door.opens > now).then(|| door.opens - now);
     silent.into_iter().chain(door).min()
 }
 
-/// After the stop request: nothing more is read, as if every client had ended its stream; replies
-/// that wait are sent within the grace.
-fn finish<C: Conversation>(mut clients: Vec<Client<C>>) {
+/// After the stop request: each client's stream ends here, as if it had closed. What it had sent by
+/// then is still read and answered, within the grace.
+fn finish<C: Conversation>(mut clients: Vec<Client<C>>, buffer: &mut [u8]) {
     let deadline = Instant::now() + stop::GRACE;
-    clients.retain_mut(|client| {
-        client.closing || report(client.address, client.conversation.ended().map(|()| true))
-    });
-    loop {
-        clients.retain_mut(|client| client.send().is_ok() && !client.unsent.is_empty());
+    for client in &clients {
+        let _ = socket::shut_reading(&client.stream);
+    }
+    while !clients.is_empty() {
         let left = deadline.saturating_duration_since(Instant::now());
-        if clients.is_empty() {
-            return;
-        }
         if left.is_zero() {
             return say_unfinished(clients.len());
         }
         let mut watched: Vec<Watched> =
-            clients.iter().map(|client| Watched::new(&client.stream, WRITABLE)).collect();
+            clients.iter().map(|client| Watched::new(&client.stream, client.wants())).collect();
         if poll(&mut watched, Some(left)).is_err() {
             return;
         }
+        let mut answers = watched.iter();
+        clients.retain_mut(|client| {
+            let ready = answers.next().is_some_and(|answer| answer.found(client.wants()));
+            report(client.address, client.step(ready, buffer, None))
+        });
     }
 }
 

@@ -110,7 +110,10 @@ where
             Ok(_) => return,
             Err(_) if stop::requested() => return,
             // Threads come back as clients leave; this one keeps its place and waits.
-            Err(error) => drop(places.wait_out("cannot start a thread", &error)),
+            Err(error) => match places.wait_out("cannot start a thread", &error) {
+                Ok(()) => {}
+                Err(error) => return screen::note(&format!("{client}: {error}")),
+            },
         }
     }
 }

@@ -8,6 +8,9 @@
 //! - after [`graceful`] (servers) the first signal sets a flag that [`requested`] reads and wakes
 //!   whoever is blocked; the program then ends by itself, and is ended when it takes longer than the
 //!   grace it asked for. A second signal ends it at once.
+//!
+//! SIGQUIT (Ctrl-\) ends a program as everywhere, except one that has something to say in between:
+//! [`on_quit`].
 
 use std::io;
 use std::process;
@@ -27,7 +30,7 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// A second signal this soon after the first is the same request delivered twice: timeout(1), for
 /// one, signals its child and then the whole process group.
-const ECHO: Duration = Duration::from_millis(100);
+const ECHO: Duration = Duration::from_millis(20);
 
 /// What the first signal does.
 struct Plan {
@@ -37,20 +40,25 @@ struct Plan {
     grace: Option<Duration>,
     /// What wakes the threads of a graceful program.
     wake: Vec<Box<dyn Fn() + Send>>,
+    /// What a program that just leaves does before.
+    tidy: Vec<Box<dyn Fn() + Send>>,
+    /// What SIGQUIT does instead of ending the process.
+    quit: Option<Box<dyn Fn() + Send>>,
 }
 
-static PLAN: Mutex<Plan> = Mutex::new(Plan { code: None, grace: None, wake: Vec::new() });
+/// The signals that the thread waits for. SIGHUP stands last: `start` may leave it out.
+const WATCHED: [i32; 4] = [signal::SIGINT, signal::SIGTERM, signal::SIGQUIT, signal::SIGHUP];
+
+static PLAN: Mutex<Plan> =
+    Mutex::new(Plan { code: None, grace: None, wake: Vec::new(), tidy: Vec::new(), quit: None });
 static REQUESTED: AtomicBool = AtomicBool::new(false);
 static SPARED: AtomicBool = AtomicBool::new(false);
-
-/// What ends a program.
-const SIGNALS: [i32; 3] = [signal::SIGINT, signal::SIGTERM, signal::SIGHUP];
 
 /// Blocks the signals and starts the thread that waits for them. Call it once, first in `main`.
 pub fn start() -> io::Result<()> {
     // Under nohup a program outlives its terminal: SIGHUP stays ignored.
     let nohup = signal::is_ignored(signal::SIGHUP)?;
-    signal::block(if nohup { &SIGNALS[..2] } else { &SIGNALS })?;
+    signal::block(if nohup { &WATCHED[..WATCHED.len() - 1] } else { &WATCHED })?;
     thread::Builder::new().name("signals".to_string()).spawn(watch)?;
     Ok(())
 }
@@ -58,6 +66,12 @@ pub fn start() -> io::Result<()> {
 /// From now on a signal ends the process with `code`: a client whose sheet names Ctrl-C as a way out.
 pub fn leave_with(code: i32) {
     plan().code = Some(code);
+}
+
+/// From now on a program that just leaves calls `tidy` first: to remove an unfinished file, say. It runs
+/// while the other threads run, and has to be quick.
+pub fn before_leaving(tidy: impl Fn() + Send + 'static) {
+    plan().tidy.push(Box::new(tidy));
 }
 
 /// From now on a signal asks this program to end by itself within `grace`, and calls `wake` so that
@@ -78,6 +92,11 @@ pub fn spared<T>(body: impl FnOnce() -> T) -> T {
     let result = body();
     SPARED.store(false, Ordering::SeqCst);
     result
+}
+
+/// From now on SIGQUIT calls `tell`, in the thread that waits for signals, and the program goes on.
+pub fn on_quit(tell: impl Fn() + Send + 'static) {
+    plan().quit = Some(Box::new(tell));
 }
 
 /// Whether a graceful program has been asked to stop.
@@ -111,6 +130,9 @@ fn watch() {
         (plan.code, plan.grace)
     };
     let Some(grace) = grace else {
+        for tidy in &plan().tidy {
+            tidy();
+        }
         process::exit(code.unwrap_or(128 + first));
     };
     request();
@@ -119,10 +141,11 @@ fn watch() {
     if let Some(second) = next_signal(Some((grace + LAST_WORDS).saturating_sub(ECHO))) {
         process::exit(128 + second);
     }
-    screen::note(&format!(
-        "not finished {} s after the signal; ending now",
-        (grace + LAST_WORDS).as_secs_f64()
-    ));
+    // In a thread of its own, and waited for only a moment: standard error may be a full pipe that
+    // nobody empties, and that may be what holds the program up.
+    let words = format!("not finished {} s after the signal; ending now", (grace + LAST_WORDS).as_secs_f64());
+    let _ = thread::Builder::new().spawn(move || screen::note(&words));
+    thread::sleep(ECHO);
     process::exit(0);
 }
 
@@ -131,7 +154,12 @@ fn next_signal(timeout: Option<Duration>) -> Option<i32> {
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        match signal::wait(&SIGNALS, left) {
+        match signal::wait(&WATCHED, left) {
+            Ok(Some(signal::SIGQUIT)) => match &plan().quit {
+                Some(tell) => tell(),
+                // Returns only if the system refuses; then it counts as the polite request.
+                None => return signal::die_of(signal::SIGQUIT).err().map(|_| signal::SIGTERM),
+            },
             Ok(Some(number)) => return Some(number),
             Ok(None) if left.is_none_or(|left| !left.is_zero()) => {}
             Ok(None) | Err(_) => return None,

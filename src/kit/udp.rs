@@ -3,9 +3,10 @@
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::address::{resolve, show, Family};
-use super::error::Error;
+use super::error::{is_timeout, Error};
 use super::sys::socket;
 use super::{screen, stop, tcp};
 
@@ -45,7 +46,41 @@ pub fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> Result<Option<(usize, S
             Ok((count, sender)) => return Ok(Some((count, sender))),
             // EINTR: stopped and continued. ECONNREFUSED: an ICMP error about an earlier reply.
             Err(error) if is_passing(&error) => {}
+            Err(error) if is_timeout(&error) => return Err(Error::Io(error)),
             Err(error) => return Err(Error::io("cannot receive", &error)),
+        }
+    }
+}
+
+/// What [`receive_until`] waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrival {
+    /// A datagram: its length and its sender.
+    Datagram(usize, SocketAddr),
+    /// The deadline has passed.
+    Timeout,
+    /// The server has been asked to stop.
+    Stopped,
+}
+
+/// As [`receive`], and gives up at `deadline` (`None`: never). The kernel rounds the wait up to its
+/// tick, a few milliseconds; for a server with something to do at certain times.
+pub fn receive_until(
+    socket: &UdpSocket,
+    buffer: &mut [u8],
+    deadline: Option<Instant>,
+) -> Result<Arrival, Error> {
+    loop {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        if left.is_some_and(|left| left.is_zero()) {
+            return Ok(if stop::requested() { Arrival::Stopped } else { Arrival::Timeout });
+        }
+        socket.set_read_timeout(left)?;
+        match receive(socket, buffer) {
+            Ok(Some((length, sender))) => return Ok(Arrival::Datagram(length, sender)),
+            Ok(None) => return Ok(Arrival::Stopped),
+            Err(Error::Io(why)) if is_timeout(&why) => {}
+            Err(error) => return Err(error),
         }
     }
 }
@@ -61,9 +96,14 @@ pub fn looks_like_a_server(sender: SocketAddr, socket: &UdpSocket) -> bool {
 /// the address, takes datagrams from nowhere else, and reports it when nobody listens there (the
 /// ICMP "port unreachable" arrives as ECONNREFUSED). No packet is sent yet. See udp(7).
 pub fn connect(host: &str, port: u16, family: Family) -> Result<UdpSocket, Error> {
+    if port == 0 {
+        return Err(Error::Usage(
+            "PORT 0: a free port is the server's to take; a client must be told which".into(),
+        ));
+    }
     let address = resolve(host, port, family)?[0];
     let any = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-    let socket = UdpSocket::bind(any)?;
+    let socket = UdpSocket::bind(any).map_err(|why| Error::io("cannot open a UDP socket", &why))?;
     socket.connect(address).map_err(|why| Error::io(format!("cannot reach {}", show(address)), &why))?;
     Ok(socket)
 }

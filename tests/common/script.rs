@@ -243,8 +243,9 @@ impl Drop for Terminal {
 
 /// A line without what differs from run to run: numbers with three or more decimals become `0.0`,
 /// ports that the system chose (`:32768` to `:60999`) become `:0`, and several blanks between two
-/// words, as tables have them, become one.
+/// words, as tables have them, become one. What HTTP dates (`undated`) loses its date.
 pub fn normal(line: &str) -> String {
+    let line = &undated(line.trim_end());
     let indent = line.len() - line.trim_start().len();
     let words: Vec<&str> = line.split_whitespace().collect();
     let line = format!("{}{}", &line[..indent], words.join(" "));
@@ -266,6 +267,19 @@ pub fn normal(line: &str) -> String {
         rest = after;
     }
     result + rest
+}
+
+/// A line without the dates of HTTP: the value of a field that is or contains one, and the brackets
+/// of the access log.
+fn undated(line: &str) -> String {
+    if let Some((name @ ("Date" | "Last-Modified" | "ETag"), _)) = line.split_once(": ") {
+        return format!("{name}: …");
+    }
+    let brackets = line.find(" +0000]").and_then(|end| Some((line[..end].rfind('[')?, end)));
+    match brackets {
+        Some((start, end)) => format!("{}[…{}", &line[..start], &line[end + 6..]),
+        None => line.to_string(),
+    }
 }
 
 /// A folder that is removed again, with the project's `docs`, `src`, `tests` and `Makefile` linked into it.

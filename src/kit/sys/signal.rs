@@ -17,6 +17,8 @@ pub const SIGTERM: i32 = libc::SIGTERM;
 pub const SIGHUP: i32 = libc::SIGHUP;
 /// The request that cannot be refused.
 pub const SIGKILL: i32 = libc::SIGKILL;
+/// Ctrl-\ at the terminal. Ends a program by default; a pinger says how it is doing.
+pub const SIGQUIT: i32 = libc::SIGQUIT;
 
 /// The set that holds exactly `signals`.
 fn set_of(signals: &[i32]) -> libc::sigset_t {
@@ -87,4 +89,18 @@ pub fn wait(signals: &[i32], timeout: Option<Duration>) -> io::Result<Option<i32
             _ => Err(error),
         },
     }
+}
+
+/// Ends the process as a signal that was never blocked would: the parent sees that it was killed by
+/// `signal`. Errs when the signal cannot be let through; its default must be to end a process.
+pub fn die_of(signal: i32) -> io::Result<()> {
+    let set = set_of(&[signal]);
+    // SAFETY: `set` is initialised, and a null pointer says that the old mask is not wanted.
+    let error = unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, ptr::null_mut()) };
+    if error != 0 {
+        return Err(io::Error::from_raw_os_error(error));
+    }
+    // SAFETY: raise takes a plain number; no handler of ours runs.
+    super::check(unsafe { libc::raise(signal) })?;
+    Ok(())
 }

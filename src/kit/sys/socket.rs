@@ -70,7 +70,7 @@ pub fn listen_shared(address: SocketAddr, queue: i32) -> io::Result<TcpListener>
 }
 
 /// Sets an integer socket option. See setsockopt(2).
-fn set_option(socket: &impl AsFd, level: i32, option: i32, value: libc::c_int) -> io::Result<()> {
+pub(super) fn set_option(socket: &impl AsFd, level: i32, option: i32, value: libc::c_int) -> io::Result<()> {
     let length = size_of::<libc::c_int>() as libc::socklen_t;
     // SAFETY: pointer and length describe `value`, which outlives the call.
     let result = unsafe {
@@ -81,9 +81,22 @@ fn set_option(socket: &impl AsFd, level: i32, option: i32, value: libc::c_int) -
     Ok(())
 }
 
-/// Gives a socket its local address. See bind(2), ip(7), ipv6(7).
-fn bind(socket: &OwnedFd, address: SocketAddr) -> io::Result<()> {
-    let result = match address {
+/// Gives a socket its local address. See bind(2).
+pub(super) fn bind(socket: &OwnedFd, address: SocketAddr) -> io::Result<()> {
+    let result = with_name(address, |name, length| {
+        // SAFETY: `with_name` hands out a live socket address and its length.
+        unsafe { libc::bind(socket.as_raw_fd(), name, length) }
+    });
+    super::check(result)?;
+    Ok(())
+}
+
+/// Calls `call` with an address in the form that C knows. See ip(7), ipv6(7).
+pub(super) fn with_name<T>(
+    address: SocketAddr,
+    call: impl FnOnce(*const libc::sockaddr, libc::socklen_t) -> T,
+) -> T {
+    match address {
         SocketAddr::V4(v4) => {
             let name = libc::sockaddr_in {
                 sin_family: libc::AF_INET as libc::sa_family_t,
@@ -91,9 +104,7 @@ fn bind(socket: &OwnedFd, address: SocketAddr) -> io::Result<()> {
                 sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(v4.ip().octets()) },
                 sin_zero: [0; 8],
             };
-            let length = size_of::<libc::sockaddr_in>() as libc::socklen_t;
-            // SAFETY: pointer and length describe `name`, which outlives the call.
-            unsafe { libc::bind(socket.as_raw_fd(), (&raw const name).cast(), length) }
+            call((&raw const name).cast(), size_of::<libc::sockaddr_in>() as libc::socklen_t)
         }
         SocketAddr::V6(v6) => {
             let name = libc::sockaddr_in6 {
@@ -103,11 +114,7 @@ fn bind(socket: &OwnedFd, address: SocketAddr) -> io::Result<()> {
                 sin6_addr: libc::in6_addr { s6_addr: v6.ip().octets() },
                 sin6_scope_id: v6.scope_id(),
             };
-            let length = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
-            // SAFETY: pointer and length describe `name`, which outlives the call.
-            unsafe { libc::bind(socket.as_raw_fd(), (&raw const name).cast(), length) }
+            call((&raw const name).cast(), size_of::<libc::sockaddr_in6>() as libc::socklen_t)
         }
-    };
-    super::check(result)?;
-    Ok(())
+    }
 }

@@ -1,0 +1,416 @@
+//! TLS by the system's OpenSSL, loaded at run time. See ssl(7ssl), SSL_CTX_new(3ssl), bio(7ssl).
+//!
+//! Python's `ssl` module speaks to the same library through the same functions. [`Engine`] does no I/O
+//! of its own: bytes of the peer are fed in, bytes for the peer are taken out, so that the caller
+//! decides over sockets, timeouts and limits ([`crate::kit::tls`]).
+//!
+//! ```text
+//!  application                Engine                      network
+//!  plain text  ── write ──▶ ┌─────────┐ ── drain ──▶  records (encrypted)
+//!  plain text  ◀── read ─── └─────────┘ ◀── feed ───  records
+//! ```
+
+use std::ffi::{c_char, c_int, c_long, c_ulong, c_void, CStr, CString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::ptr::{self, NonNull};
+use std::sync::OnceLock;
+
+use super::dl;
+
+// Values of <openssl/ssl.h>, <openssl/tls1.h> and <openssl/x509v3.h>; part of its ABI.
+const SSL_ERROR_NONE: c_int = 0;
+const SSL_ERROR_WANT_READ: c_int = 2;
+const SSL_ERROR_ZERO_RETURN: c_int = 6;
+const SSL_VERIFY_PEER: c_int = 1;
+const SSL_FILETYPE_PEM: c_int = 1;
+const SSL_CTRL_SET_TLSEXT_HOSTNAME: c_int = 55;
+const SSL_CTRL_SET_MIN_PROTO_VERSION: c_int = 123;
+const TLSEXT_NAMETYPE_HOST_NAME: c_long = 0;
+const TLS1_2_VERSION: c_long = 0x0303;
+const X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS: u32 = 4;
+const X509_V_OK: c_long = 0;
+
+/// An object of OpenSSL's, seen from here.
+type Object = *mut c_void;
+
+/// Declares the functions as C does, with one struct that holds their addresses.
+macro_rules! functions {
+    ($($name:ident($($argument:ty),*) -> $result:ty;)*) => {
+        /// The functions of libssl and libcrypto that are used, by their names there.
+        #[allow(non_snake_case)] // The names are OpenSSL's.
+        struct Functions { $($name: unsafe extern "C" fn($($argument),*) -> $result,)* }
+
+        impl Functions {
+            fn load(library: &dl::Library) -> Result<Functions, String> {
+                Ok(Functions { $($name: {
+                    let name = concat!(stringify!($name), "\0");
+                    let name = CStr::from_bytes_with_nul(name.as_bytes()).map_err(|why| why.to_string())?;
+                    let address = library.symbol(name)?.as_ptr();
+                    // SAFETY: a function's address fits into a function pointer, and the signature is
+                    // that of OpenSSL 3's manual, whose ABI the file name libssl.so.3 promises.
+                    unsafe { std::mem::transmute::<Object, unsafe extern "C" fn($($argument),*) -> $result>(address) }
+                },)* })
+            }
+        }
+    };
+}
+
+functions! {
+    TLS_client_method() -> *const c_void;
+    TLS_server_method() -> *const c_void;
+    SSL_CTX_new(*const c_void) -> Object;
+    SSL_CTX_free(Object) -> ();
+    SSL_CTX_ctrl(Object, c_int, c_long, Object) -> c_long;
+    SSL_CTX_set_verify(Object, c_int, Object) -> ();
+    SSL_CTX_set_default_verify_paths(Object) -> c_int;
+    SSL_CTX_load_verify_file(Object, *const c_char) -> c_int;
+    SSL_CTX_set_default_passwd_cb(Object, extern "C" fn(*mut c_char, c_int, c_int, Object) -> c_int) -> ();
+    SSL_CTX_use_certificate_chain_file(Object, *const c_char) -> c_int;
+    SSL_CTX_use_PrivateKey_file(Object, *const c_char, c_int) -> c_int;
+    SSL_CTX_check_private_key(Object) -> c_int;
+    SSL_new(Object) -> Object;
+    SSL_free(Object) -> ();
+    SSL_set_bio(Object, Object, Object) -> ();
+    SSL_set_connect_state(Object) -> ();
+    SSL_set_accept_state(Object) -> ();
+    SSL_ctrl(Object, c_int, c_long, *const c_char) -> c_long;
+    SSL_set_hostflags(Object, u32) -> ();
+    SSL_set1_host(Object, *const c_char) -> c_int;
+    SSL_do_handshake(Object) -> c_int;
+    SSL_read(Object, *mut u8, c_int) -> c_int;
+    SSL_write(Object, *const u8, c_int) -> c_int;
+    SSL_shutdown(Object) -> c_int;
+    SSL_get_error(Object, c_int) -> c_int;
+    SSL_get_verify_result(Object) -> c_long;
+    SSL_get_version(Object) -> *const c_char;
+    SSL_get_current_cipher(Object) -> *const c_void;
+    SSL_CIPHER_get_name(*const c_void) -> *const c_char;
+    BIO_s_mem() -> *const c_void;
+    BIO_new(*const c_void) -> Object;
+    BIO_free(Object) -> c_int;
+    BIO_read(Object, *mut u8, c_int) -> c_int;
+    BIO_write(Object, *const u8, c_int) -> c_int;
+    ERR_get_error() -> c_ulong;
+    ERR_clear_error() -> ();
+    ERR_reason_error_string(c_ulong) -> *const c_char;
+    X509_verify_cert_error_string(c_long) -> *const c_char;
+}
+
+/// The library, loaded at the first call. Errs in the words of the dynamic linker.
+fn openssl() -> Result<&'static Functions, String> {
+    static LOADED: OnceLock<Result<Functions, String>> = OnceLock::new();
+    // libcrypto comes with libssl, which depends on it, and dlsym searches both.
+    let loaded = LOADED.get_or_init(|| Functions::load(&dl::Library::open(c"libssl.so.3")?));
+    loaded.as_ref().map_err(String::clone)
+}
+
+/// Why a handshake, a read or a write failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// OpenSSL's number for what is wrong with the peer's certificate; `None` if it was not that.
+    pub certificate: Option<c_long>,
+    /// OpenSSL's number for the reason of any other failure, 0 if it gave none.
+    pub reason: c_ulong,
+    /// OpenSSL's words.
+    pub text: String,
+}
+
+/// What came of a step.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Done, with so many bytes.
+    Done(usize),
+    /// More bytes of the peer must be fed in first.
+    NeedsInput,
+    /// The peer has ended the stream in due form.
+    Ended,
+    /// The connection cannot go on.
+    Failed(Failure),
+}
+
+/// Settings and certificates, shared by any number of connections.
+pub struct Context {
+    openssl: &'static Functions,
+    object: NonNull<c_void>,
+}
+
+// SAFETY: an SSL_CTX that is no longer changed may be shared: SSL_new takes its lock (ssl(7ssl)). After
+// its constructor, nothing here changes it.
+unsafe impl Send for Context {}
+// SAFETY: as above.
+unsafe impl Sync for Context {}
+
+impl Context {
+    /// For clients: TLS 1.2 or later; the server's certificate must come from one of the system's
+    /// authorities or, where `ca` is given, from one in that file (PEM) and no other.
+    pub fn client(ca: Option<&Path>) -> Result<Context, Failure> {
+        let openssl = openssl().map_err(missing)?;
+        // SAFETY: takes nothing and returns a static method.
+        let context = Context::new(openssl, unsafe { (openssl.TLS_client_method)() })?;
+        // SAFETY: the object is live; null says that no callback changes the verdict.
+        unsafe { (openssl.SSL_CTX_set_verify)(context.raw(), SSL_VERIFY_PEER, ptr::null_mut()) };
+        let loaded = match ca {
+            // SAFETY: the object is live.
+            None => unsafe { (openssl.SSL_CTX_set_default_verify_paths)(context.raw()) },
+            Some(file) => {
+                let file = c_path(file)?;
+                // SAFETY: the object is live and the name ends with a zero byte.
+                unsafe { (openssl.SSL_CTX_load_verify_file)(context.raw(), file.as_ptr()) }
+            }
+        };
+        openssl.succeeded(loaded)?;
+        Ok(context)
+    }
+
+    /// For servers: TLS 1.2 or later, with this certificate (its chain in one file) and key, both PEM.
+    pub fn server(certificate: &Path, key: &Path) -> Result<Context, Failure> {
+        let openssl = openssl().map_err(missing)?;
+        // SAFETY: takes nothing and returns a static method.
+        let context = Context::new(openssl, unsafe { (openssl.TLS_server_method)() })?;
+        let (certificate, key) = (c_path(certificate)?, c_path(key)?);
+        // SAFETY: the object is live, the callback is a function of the right type that lives for
+        // ever, and both names end with a zero byte.
+        unsafe {
+            (openssl.SSL_CTX_set_default_passwd_cb)(context.raw(), no_passphrase);
+            let chain = certificate.as_ptr();
+            openssl.succeeded((openssl.SSL_CTX_use_certificate_chain_file)(context.raw(), chain))?;
+            let key = key.as_ptr();
+            openssl.succeeded((openssl.SSL_CTX_use_PrivateKey_file)(context.raw(), key, SSL_FILETYPE_PEM))?;
+            openssl.succeeded((openssl.SSL_CTX_check_private_key)(context.raw()))?;
+        }
+        Ok(context)
+    }
+
+    fn new(openssl: &'static Functions, method: *const c_void) -> Result<Context, Failure> {
+        // SAFETY: the method is one of OpenSSL's own; the returned object is ours to free.
+        let object = unsafe { (openssl.SSL_CTX_new)(method) };
+        let object = NonNull::new(object).ok_or_else(|| openssl.failure())?;
+        let context = Context { openssl, object };
+        let lowest = SSL_CTRL_SET_MIN_PROTO_VERSION;
+        // SAFETY: the object is live, and this control takes a number and no pointer.
+        let set = unsafe { (openssl.SSL_CTX_ctrl)(context.raw(), lowest, TLS1_2_VERSION, ptr::null_mut()) };
+        openssl.succeeded(c_int::from(set == 1))?;
+        Ok(context)
+    }
+
+    fn raw(&self) -> Object {
+        self.object.as_ptr()
+    }
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        // SAFETY: the object is ours and freed once; connections made from it hold a count of their own.
+        unsafe { (self.openssl.SSL_CTX_free)(self.raw()) };
+    }
+}
+
+/// One connection's end of TLS.
+pub struct Engine {
+    openssl: &'static Functions,
+    ssl: NonNull<c_void>,
+    /// Memory in which bytes of the peer wait for OpenSSL; owned by `ssl`.
+    input: Object,
+    /// Memory in which bytes for the peer wait for us; owned by `ssl`.
+    output: Object,
+}
+
+// SAFETY: an SSL may be used from any thread, one at a time (ssl(7ssl)), and every method that uses it
+// takes `&mut self`, or only reads what no other method changes after the handshake.
+unsafe impl Send for Engine {}
+
+impl Engine {
+    /// The client's end of a connection to `host`, a name or an address, which the certificate must
+    /// be for.
+    pub fn client(context: &Context, host: &str) -> Result<Engine, Failure> {
+        let engine = Engine::new(context)?;
+        let (openssl, ssl) = (engine.openssl, engine.ssl.as_ptr());
+        let is_address = host.parse::<std::net::IpAddr>().is_ok();
+        let host = CString::new(host).map_err(|why| missing(why.to_string()))?;
+        // SAFETY: the object is live, and OpenSSL copies the name, which ends with a zero byte.
+        unsafe {
+            (openssl.SSL_set_connect_state)(ssl);
+            // "f*.example.org" is refused, "*.example.org" is not.
+            (openssl.SSL_set_hostflags)(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+            openssl.succeeded((openssl.SSL_set1_host)(ssl, host.as_ptr()))?;
+            if !is_address {
+                let (control, kind) = (SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_HOST_NAME);
+                // Server name indication: the server may have several names (RFC 6066, 3).
+                let set = (openssl.SSL_ctrl)(ssl, control, kind, host.as_ptr());
+                openssl.succeeded(c_int::from(set == 1))?;
+            }
+        }
+        Ok(engine)
+    }
+
+    /// The server's end of a connection.
+    pub fn server(context: &Context) -> Result<Engine, Failure> {
+        let engine = Engine::new(context)?;
+        // SAFETY: the object is live.
+        unsafe { (engine.openssl.SSL_set_accept_state)(engine.ssl.as_ptr()) };
+        Ok(engine)
+    }
+
+    fn new(context: &Context) -> Result<Engine, Failure> {
+        let openssl = context.openssl;
+        // SAFETY: every object is checked before it is used. SSL_set_bio takes both memories over, and
+        // SSL_free then frees them; until then each is freed here on the way out.
+        unsafe {
+            let Some(ssl) = NonNull::new((openssl.SSL_new)(context.raw())) else {
+                return Err(openssl.failure());
+            };
+            let (input, output) =
+                ((openssl.BIO_new)((openssl.BIO_s_mem)()), (openssl.BIO_new)((openssl.BIO_s_mem)()));
+            if input.is_null() || output.is_null() {
+                let failure = openssl.failure();
+                // BIO_free does nothing with a null pointer.
+                (openssl.BIO_free)(input);
+                (openssl.BIO_free)(output);
+                (openssl.SSL_free)(ssl.as_ptr());
+                return Err(failure);
+            }
+            (openssl.SSL_set_bio)(ssl.as_ptr(), input, output);
+            Ok(Engine { openssl, ssl, input, output })
+        }
+    }
+
+    /// Goes on with the handshake as far as the bytes fed in allow.
+    pub fn handshake(&mut self) -> Step {
+        let (openssl, ssl) = (self.openssl, self.ssl.as_ptr());
+        // SAFETY: the object is live and exclusively ours.
+        self.step(|| unsafe { (openssl.SSL_do_handshake)(ssl) })
+    }
+
+    /// Decrypts what has been fed in.
+    pub fn read(&mut self, into: &mut [u8]) -> Step {
+        let (openssl, ssl) = (self.openssl, self.ssl.as_ptr());
+        let length = c_int::try_from(into.len()).unwrap_or(c_int::MAX);
+        // SAFETY: pointer and length describe `into`, which is exclusively ours.
+        self.step(|| unsafe { (openssl.SSL_read)(ssl, into.as_mut_ptr(), length) })
+    }
+
+    /// Encrypts bytes, at least one.
+    pub fn write(&mut self, bytes: &[u8]) -> Step {
+        let (openssl, ssl) = (self.openssl, self.ssl.as_ptr());
+        let length = c_int::try_from(bytes.len()).unwrap_or(c_int::MAX);
+        // SAFETY: pointer and length describe `bytes`.
+        self.step(|| unsafe { (openssl.SSL_write)(ssl, bytes.as_ptr(), length) })
+    }
+
+    /// Says that nothing more will be written. Not to be called after a failure.
+    pub fn end(&mut self) {
+        // SAFETY: the object is live. Whether the peer has ended too does not matter here.
+        unsafe { (self.openssl.SSL_shutdown)(self.ssl.as_ptr()) };
+    }
+
+    /// Takes bytes that came from the peer.
+    pub fn feed(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        let length = c_int::try_from(bytes.len()).unwrap_or(c_int::MAX);
+        // SAFETY: pointer and length describe `bytes`; the memory lives as long as `ssl`.
+        let taken = unsafe { (self.openssl.BIO_write)(self.input, bytes.as_ptr(), length) };
+        // A memory grows as it is needed; less is taken only when there is none left.
+        self.openssl.succeeded(c_int::from(usize::try_from(taken) == Ok(bytes.len())))
+    }
+
+    /// Hands out bytes that are to be sent to the peer; 0 when there are none.
+    pub fn drain(&mut self, into: &mut [u8]) -> usize {
+        let length = c_int::try_from(into.len()).unwrap_or(c_int::MAX);
+        // SAFETY: pointer and length describe `into`; the memory lives as long as `ssl`.
+        let count = unsafe { (self.openssl.BIO_read)(self.output, into.as_mut_ptr(), length) };
+        // -1: the memory is empty.
+        usize::try_from(count).unwrap_or(0)
+    }
+
+    /// Protocol and cipher, for the transcript: `TLSv1.3, TLS_AES_256_GCM_SHA384`.
+    pub fn description(&self) -> String {
+        let (openssl, ssl) = (self.openssl, self.ssl.as_ptr());
+        // SAFETY: the object is live; both texts are static ones of OpenSSL's, or null.
+        unsafe {
+            let version = text((openssl.SSL_get_version)(ssl));
+            let cipher = (openssl.SSL_get_current_cipher)(ssl);
+            format!("{version}, {}", text((openssl.SSL_CIPHER_get_name)(cipher)))
+        }
+    }
+
+    /// Makes one call and finds out what came of it.
+    fn step(&mut self, call: impl FnOnce() -> c_int) -> Step {
+        // SAFETY: takes nothing. Errors are kept in a queue per thread, and SSL_get_error looks at it.
+        unsafe { (self.openssl.ERR_clear_error)() };
+        let result = call();
+        // SAFETY: the object is live, and nothing else was called since.
+        match unsafe { (self.openssl.SSL_get_error)(self.ssl.as_ptr(), result) } {
+            SSL_ERROR_NONE => Step::Done(usize::try_from(result).unwrap_or(0)),
+            SSL_ERROR_WANT_READ => Step::NeedsInput,
+            SSL_ERROR_ZERO_RETURN => Step::Ended,
+            _ => {
+                let mut failure = self.openssl.failure();
+                // SAFETY: the object is live.
+                let verdict = unsafe { (self.openssl.SSL_get_verify_result)(self.ssl.as_ptr()) };
+                if verdict != X509_V_OK {
+                    failure.certificate = Some(verdict);
+                    // SAFETY: the text is a static one of OpenSSL's.
+                    failure.text = unsafe { text((self.openssl.X509_verify_cert_error_string)(verdict)) };
+                }
+                Step::Failed(failure)
+            }
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // SAFETY: the object is ours and freed once, and both memories with it.
+        unsafe { (self.openssl.SSL_free)(self.ssl.as_ptr()) };
+    }
+}
+
+impl Functions {
+    /// OpenSSL's convention that 1 is success.
+    fn succeeded(&self, result: c_int) -> Result<(), Failure> {
+        if result == 1 {
+            Ok(())
+        } else {
+            Err(self.failure())
+        }
+    }
+
+    /// The first error of this thread's queue, which is then emptied.
+    fn failure(&self) -> Failure {
+        // SAFETY: both take the queue of this thread; the text is a static one, or null.
+        let (code, words) = unsafe {
+            let code = (self.ERR_get_error)();
+            let words = text((self.ERR_reason_error_string)(code));
+            (self.ERR_clear_error)();
+            (code, words)
+        };
+        let text = if words.is_empty() { format!("OpenSSL error {code:x}") } else { words };
+        // ERR_GET_REASON: the low 23 bits.
+        Failure { certificate: None, reason: code & 0x7f_ffff, text }
+    }
+}
+
+/// The failure that OpenSSL is not there, or not usable.
+fn missing(text: String) -> Failure {
+    Failure { certificate: None, reason: 0, text }
+}
+
+/// A file's name as C takes it.
+fn c_path(path: &Path) -> Result<CString, Failure> {
+    CString::new(path.as_os_str().as_bytes()).map_err(|why| missing(why.to_string()))
+}
+
+/// A static text of OpenSSL's. Safe to call with null or a text that ends with a zero byte.
+unsafe fn text(pointer: *const c_char) -> String {
+    if pointer.is_null() {
+        return String::new();
+    }
+    // SAFETY: by this function's condition.
+    unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned()
+}
+
+/// OpenSSL asks for the passphrase of an encrypted key here; without this function it would ask at the
+/// terminal, and a server would wait there for ever. There is none: the key is then refused.
+extern "C" fn no_passphrase(_into: *mut c_char, _size: c_int, _writing: c_int, _data: Object) -> c_int {
+    -1
+}

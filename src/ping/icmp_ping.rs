@@ -1,0 +1,431 @@
+//! `ping`: echo requests, one a second, and what came of each.
+//!
+//! Sheet: CSE3214, assignment 4, with optional exercises 1 (statistics) and 2 (errors by name).
+//!
+//! ```text
+//! Python                                       here
+//! socket(AF_INET, SOCK_RAW, icmp)              kit::sys::icmp::IcmpSocket::open
+//! struct.pack("bbHHh", 8, 0, 0, ID, 1)         icmp_packet::request, in network byte order
+//! struct.pack("d", time.time())                icmp_pings::Pings::payload
+//! select.select([mySocket], [], [], timeLeft)  set_read_timeout and recvmsg, in icmp_link
+//! recPacket[20:28]                             icmp_packet::ipv4: the header has no fixed length
+//! ```
+//!
+//! On the wire: type 8 out, type 0 back with the same identifier, sequence number and data; or an
+//! error from somebody on the way, which quotes the request. [`super::icmp_packet`] draws them.
+//!
+//! Output, flags and exit codes (0 replies came, 1 none, 2 something else) are those of iputils
+//! `ping`, and one line is the sheet's: `Request timed out: icmp_seq=N` when a reply has not come
+//! within `-W`. One that comes after all is shown with `(late)` and counts, as it does for iputils.
+//!
+//! Limits: no broadcast or multicast, no record route. The wait is rounded to the kernel's tick (some
+//! 4 ms), so intervals below that come in bursts. A program file with capabilities (`setcap`) would
+//! keep them; sudo or `ping_group_range` is the way. An IPv6 redirect is not shown.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::icmp_link::{Event, Link, LARGEST_PAYLOAD};
+use super::icmp_names as names;
+use super::icmp_packet::HEADER;
+use super::icmp_pings::{round_trip, Answer, Pings};
+use crate::kit::address::{resolve, Family};
+use crate::kit::args::Args;
+use crate::kit::clock::epoch;
+use crate::kit::error::{reason, Error};
+use crate::kit::random::Random;
+use crate::kit::screen::{escape, note, say};
+use crate::kit::stats::{micros, Stats};
+use crate::kit::stop;
+use crate::kit::sys::{names::name_of, privilege};
+use crate::kit::usage::{switch, Flag, Kind, Operand, Usage};
+
+/// `HOST` of `ping` and `trace`.
+pub const HOST: Operand =
+    Operand { name: "HOST", kind: Kind::Host, default: None, help: "a name or an address" };
+
+const fn seconds(name: &'static str, short: &'static str, default: &'static str, help: &'static str) -> Flag {
+    Flag { name, short, value: "SECONDS", kind: Kind::Seconds(86_400), default: Some(default), help }
+}
+
+const FLAGS: &[Flag] = &[
+    Flag {
+        name: "--count",
+        short: "-c",
+        value: "N",
+        kind: Kind::Count(1, u64::MAX),
+        default: None,
+        help: "end after so many requests (default: at Ctrl-C)",
+    },
+    seconds("--interval", "-i", "1", "send a request each so many seconds"),
+    seconds("--wait", "-W", "1", "wait so long for each reply"),
+    Flag {
+        name: "--size",
+        short: "-s",
+        value: "BYTES",
+        kind: Kind::Count(0, LARGEST_PAYLOAD),
+        default: Some("56"),
+        help: "send so many bytes of data",
+    },
+    Flag {
+        name: "--ttl",
+        short: "-t",
+        value: "N",
+        kind: Kind::Count(1, 255),
+        default: None,
+        help: "let requests pass so many routers",
+    },
+    Flag { short: "-q", ..switch("--quiet", "show the statistics only") },
+    Flag { short: "-n", ..switch("--numeric", "show addresses, do not look for their names") },
+    Flag { short: "-D", ..switch("--stamps", "begin each line with the time of day") },
+    Flag { short: "-f", ..switch("--flood", "as fast as replies come, or 100 a second (root only)") },
+    switch("--user-clock", "take times in this program instead of the kernel, to compare them"),
+    switch("-4", "IPv4 only"),
+    switch("-6", "IPv6 only"),
+];
+
+/// What `ping` takes.
+pub const USAGE: Usage = Usage {
+    operands: &[HOST],
+    flags: FLAGS,
+    notes: "Ctrl-C ends it with the statistics; Ctrl-\\ shows them in between.\n\
+            Exit code: 0 replies came, 1 none did, 2 something else went wrong.",
+    ..Usage::NONE
+};
+
+/// The shortest interval for users other than root, as in iputils: a host must not be flooded.
+const SHORTEST_FOR_USERS: Duration = Duration::from_millis(2);
+
+/// How long a wait may be without a look at what else is due.
+const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
+
+/// How many names are remembered.
+const MOST_NAMES: usize = 256;
+
+/// One run.
+pub struct Run {
+    pub(super) link: Link,
+    pub(super) pings: Pings,
+    /// Shared with the thread that shows them at SIGQUIT.
+    stats: Arc<Mutex<Stats>>,
+    pub(super) patience: Duration,
+    pub(super) quiet: bool,
+    stamps: bool,
+    flood: bool,
+    user_clock: bool,
+    target: SocketAddr,
+    /// The names of addresses that have been looked up; `None` when names are not wanted.
+    names: Option<HashMap<IpAddr, String>>,
+}
+
+/// Runs `ping`. Whatever goes wrong but the host's silence is exit code 2.
+pub fn run(args: &Args) -> Result<(), Error> {
+    match ping(args) {
+        Err(error @ (Error::Failed(_) | Error::Io(_))) => {
+            note(&format!("socklab ping: {error}"));
+            Err(Error::Exit(2))
+        }
+        other => other,
+    }
+}
+
+/// The address family that `-4` and `-6` ask for.
+pub fn family(args: &Args) -> Result<Family, Error> {
+    match (args.has("-4"), args.has("-6")) {
+        (true, true) => Err(Error::Usage("-4 and -6 exclude each other".to_string())),
+        (true, false) => Ok(Family::V4),
+        (false, true) => Ok(Family::V6),
+        (false, false) => Ok(Family::V4First),
+    }
+}
+
+fn ping(args: &Args) -> Result<(), Error> {
+    let (host, flood, interval) = (args.text("HOST"), args.has("--flood"), args.seconds("--interval"));
+    if !privilege::is_root() && (flood || interval < SHORTEST_FOR_USERS) {
+        return Err(Error::Usage("only root may flood; -i 0.002 is the least for others".to_string()));
+    }
+    let target = resolve(host, 0, family(args)?)?[0];
+    let mut random = Random::new(None);
+    let link = Link::open(target, random.bits() as u16)?;
+    if args.has("--ttl") {
+        link.set_ttl(args.count("--ttl") as u8)?;
+    }
+    let size = args.count("--size") as usize;
+    let stats = Arc::new(Mutex::new(Stats::default()));
+    let shown = Arc::clone(&stats);
+    stop::on_quit(move || note(&lock(&shown).so_far()));
+    let typed_address = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+    let mut run = Run {
+        link,
+        pings: Pings::new(size, random.bits()),
+        stats,
+        patience: args.seconds("--wait"),
+        quiet: args.has("--quiet"),
+        stamps: args.has("--stamps"),
+        flood,
+        user_clock: args.has("--user-clock"),
+        target,
+        names: (!args.has("--numeric") && !typed_address).then(HashMap::new),
+    };
+    say(&heading(host, target, size, typed_address))?;
+    let count = args.count_if("--count").unwrap_or(u64::MAX);
+    let ended = if flood { run.flood(count) } else { run.paced(count, interval) };
+    ended?;
+    run.summary(host)
+}
+
+/// The first line: IPv4 counts the headers too, in brackets. iputils words IPv6's differently.
+fn heading(host: &str, target: SocketAddr, size: usize, typed_address: bool) -> String {
+    match (target.ip(), typed_address) {
+        (IpAddr::V4(ip), _) => format!("PING {host} ({ip}) {size}({}) bytes of data.", size + HEADER + 20),
+        (IpAddr::V6(ip), true) => format!("PING {host}({ip}) {size} data bytes"),
+        (IpAddr::V6(ip), false) => format!("PING {host}({host} ({ip})) {size} data bytes"),
+    }
+}
+
+/// The statistics, even after a panic elsewhere: they are whole between any two statements.
+fn lock(stats: &Mutex<Stats>) -> MutexGuard<'_, Stats> {
+    stats.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Run {
+    pub(super) fn stats(&self) -> MutexGuard<'_, Stats> {
+        lock(&self.stats)
+    }
+
+    /// A request each `interval`, and in between whatever comes back.
+    fn paced(&mut self, count: u64, interval: Duration) -> Result<(), Error> {
+        let mut due = Instant::now();
+        while !stop::requested() {
+            let now = Instant::now();
+            let more = self.pings.sent() < count;
+            if more && now >= due {
+                self.send()?;
+                // Counted from when it was due: one a second stays one a second.
+                due = (due + interval).max(now);
+            }
+            let more = self.pings.sent() < count;
+            let oldest = self.pings.oldest().map(|sent| sent + self.patience);
+            let until = match (oldest, more.then_some(due)) {
+                (None, None) => break,
+                (one, other) => one.into_iter().chain(other).min().unwrap_or(due),
+            };
+            self.take(until.saturating_duration_since(Instant::now()).min(LONGEST_WAIT))?;
+            self.give_up()?;
+        }
+        Ok(())
+    }
+
+    /// Sends one request. That the system refuses to is told and counted as a request lost, as in
+    /// iputils: there may be a route again in a second.
+    pub(super) fn send(&mut self) -> Result<(), Error> {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = Instant::now();
+        let (sequence, payload) = self.pings.next(now, wall);
+        let outcome = self.link.send(sequence, &payload);
+        self.stats().sent(now);
+        if let Err(why) = outcome {
+            self.pings.fail(sequence);
+            if why.raw_os_error() == Some(libc::EMSGSIZE) {
+                note(&format!("socklab ping: the request is too long: {}", reason(&why)));
+            } else if !self.quiet {
+                note(&format!("socklab ping: cannot send to {}: {}", self.target.ip(), reason(&why)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Says which requests have waited long enough.
+    pub(super) fn give_up(&mut self) -> Result<(), Error> {
+        let now = Instant::now();
+        let Some(limit) = now.checked_sub(self.patience) else { return Ok(()) };
+        while let Some(number) = self.pings.give_up(limit) {
+            self.timed_out(number)?;
+        }
+        Ok(())
+    }
+
+    fn timed_out(&self, number: u64) -> Result<(), Error> {
+        self.line(&format!("Request timed out: icmp_seq={}", number as u16))
+    }
+
+    /// One line of the transcript, unless it is a quiet run or a flood.
+    fn line(&self, text: &str) -> Result<(), Error> {
+        if self.quiet || self.flood {
+            return Ok(());
+        }
+        let stamp = if self.stamps { format!("[{}] ", epoch()) } else { String::new() };
+        say(&format!("{stamp}{text}"))
+    }
+
+    /// Waits for one event and deals with it; true if a request was answered by it.
+    pub(super) fn take(&mut self, patience: Duration) -> Result<bool, Error> {
+        let event = match self.link.receive(patience) {
+            Ok(event) => event,
+            Err(_) if stop::requested() => return Ok(false),
+            Err(why) => return Err(Error::io("cannot receive", &why)),
+        };
+        let now = Instant::now();
+        match event {
+            Event::Nothing => Ok(false),
+            Event::Reply { from, ttl, sequence, payload, intact, stamp } => {
+                if !intact {
+                    // Which request it answers cannot be trusted, so none is marked as answered.
+                    let length = HEADER + payload.len();
+                    lock(&self.stats).corrupted += 1;
+                    let who = self.name(from);
+                    self.line(&format!("{length} bytes from {who}: icmp_seq={sequence} (BAD CHECKSUM!)"))?;
+                    return Ok(false);
+                }
+                let Some(answer) = self.pings.judge(sequence, payload) else { return Ok(false) };
+                let stamp = stamp.filter(|_| !self.user_clock);
+                let length = HEADER + payload.len();
+                self.replied(from, ttl, length, &answer, round_trip(&answer, stamp, now))?;
+                Ok(!answer.duplicate)
+            }
+            Event::Report { from, sequence, kind, code, rest, .. } => {
+                self.reported(from, sequence, kind, code, rest)?;
+                Ok(false)
+            }
+        }
+    }
+
+    /// A reply to a request of ours: count it and show it.
+    fn replied(
+        &mut self,
+        from: IpAddr,
+        ttl: Option<u8>,
+        length: usize,
+        answer: &Answer,
+        rtt: Duration,
+    ) -> Result<(), Error> {
+        let overdue = !answer.late && !answer.duplicate && rtt > self.patience;
+        if overdue {
+            // It came while the kernel's tick was rounding our wait up.
+            self.timed_out(answer.number)?;
+        }
+        {
+            let mut stats = lock(&self.stats);
+            stats.pipe = stats.pipe.max(stats.transmitted.saturating_sub(answer.number) + 1);
+            stats.heard(Instant::now());
+            if answer.duplicate {
+                stats.replied_again(rtt);
+            } else {
+                stats.replied(rtt);
+            }
+        }
+        if self.quiet || self.flood {
+            return Ok(());
+        }
+        let ttl = ttl.map_or(String::new(), |ttl| format!(" ttl={ttl}"));
+        let mut text = format!("{length} bytes from {}: icmp_seq={}", self.name(from), answer.number as u16);
+        text += &format!("{ttl} time={} ms", milliseconds(rtt));
+        let elsewhere = from != self.target.ip() && !from.is_loopback();
+        for (holds, mark) in [
+            (answer.duplicate, " (DUP!)"),
+            (answer.late || overdue, " (late)"),
+            (elsewhere, " (DIFFERENT ADDRESS!)"),
+            (answer.truncated, " (truncated)"),
+        ] {
+            text += if holds { mark } else { "" };
+        }
+        self.line(&text)?;
+        if let Some((place, should, was)) = answer.wrong {
+            say(&format!("wrong data byte #{place} should be 0x{should:x} but was 0x{was:x}"))?;
+        }
+        Ok(())
+    }
+
+    /// Somebody says that a request went wrong, or that there is a better way.
+    fn reported(&mut self, from: IpAddr, sequence: u16, kind: u8, code: u8, rest: u32) -> Result<(), Error> {
+        let v6 = self.target.is_ipv6();
+        let who = self.name(from);
+        if names::is_advice(v6, kind) {
+            return self.line(&format!("From {who}: icmp_seq={sequence} {}", names::v4(kind, code, rest)));
+        }
+        let Some(number) = self.pings.fail(sequence) else { return Ok(()) };
+        {
+            let mut stats = lock(&self.stats);
+            stats.errors += 1;
+            stats.pipe = stats.pipe.max(stats.transmitted.saturating_sub(number) + 1);
+            stats.heard(Instant::now());
+        }
+        let what = if v6 { names::v6(kind, code, rest) } else { names::v4(kind, code, rest) };
+        self.line(&format!("From {who} icmp_seq={sequence} {what}"))
+    }
+
+    /// An address as it is shown: `name (address)` where names are wanted and there is one.
+    fn name(&mut self, address: IpAddr) -> String {
+        if self.quiet || self.flood {
+            return String::new();
+        }
+        let Some(known) = &mut self.names else { return address.to_string() };
+        if known.len() >= MOST_NAMES {
+            known.clear();
+        }
+        let found = known.entry(address).or_insert_with(|| match name_of(address) {
+            Some(name) => format!("{} ({address})", escape(&name)),
+            None => address.to_string(),
+        });
+        found.clone()
+    }
+
+    /// The statistics; exit code 1 when no reply came.
+    fn summary(&self, host: &str) -> Result<(), Error> {
+        let stats = self.stats().clone();
+        say(&format!("\n--- {host} ping statistics ---\n{}", stats.counts()))?;
+        if let Some(times) = stats.times(self.flood) {
+            say(&times)?;
+        }
+        if stats.received > 0 {
+            Ok(())
+        } else {
+            Err(Error::Exit(1))
+        }
+    }
+}
+
+/// A time in milliseconds with the digits that iputils gives it: three below 1 ms, fewer above.
+pub fn milliseconds(time: Duration) -> String {
+    let micros = micros(time);
+    match micros {
+        99_950.. => format!("{}", (micros + 500) / 1_000),
+        9_995.. => format!("{}.{}", (micros + 50) / 1_000, (micros + 50) % 1_000 / 100),
+        1_000.. => format!("{}.{:02}", (micros + 5) / 1_000, (micros + 5) % 1_000 / 10),
+        _ => format!("0.{micros:03}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_of_a_time() {
+        for (micros, shown) in [
+            (0, "0.000"),
+            (23, "0.023"),
+            (999, "0.999"),
+            (1_234, "1.23"),
+            (9_994, "9.99"),
+            (9_995, "10.0"),
+            (12_345, "12.3"),
+            (99_949, "99.9"),
+            (99_950, "100"),
+            (1_234_567, "1235"),
+        ] {
+            assert_eq!(milliseconds(Duration::from_micros(micros)), shown);
+        }
+    }
+
+    #[test]
+    fn headings_of_iputils() {
+        let v4 = "127.0.0.1:0".parse().unwrap();
+        let v6 = "[::1]:0".parse().unwrap();
+        assert_eq!(heading("localhost", v4, 56, false), "PING localhost (127.0.0.1) 56(84) bytes of data.");
+        assert_eq!(heading("::1", v6, 56, true), "PING ::1(::1) 56 data bytes");
+        assert_eq!(heading("localhost", v6, 56, false), "PING localhost(localhost (::1)) 56 data bytes");
+    }
+}

@@ -1,0 +1,217 @@
+//! CSE3214, assignment 2 and its optional exercise 1: `udp-ping-server` and `udp-ping-client`.
+
+mod common;
+
+use std::net::UdpSocket;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::system::python;
+use common::{can_run, installed, socklab, Ended, Program};
+
+/// A server of ours; its port as a word.
+fn server(words: &[&str]) -> (Program, String) {
+    let mut server = Program::socklab(&[&["udp-ping-server", "0", "--bind", "127.0.0.1"], words].concat());
+    let port = server.port().to_string();
+    (server, port)
+}
+
+/// A client against `port`, to its end.
+fn client(port: &str, words: &[&str]) -> Ended {
+    socklab(&[&["udp-ping-client", "127.0.0.1", port], words].concat(), b"")
+}
+
+fn count(ended: &Ended, text: &str) -> usize {
+    ended.out.iter().filter(|line| line.contains(text)).count()
+}
+
+/// Serves one client by hand: calls `answer` with each ping, which sends what it likes, `pings` times.
+fn by_hand(pings: usize, answer: impl Fn(usize, &[u8], &dyn Fn(&[u8])) + Send + 'static) -> String {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(common::PATIENCE)).unwrap();
+    let port = socket.local_addr().unwrap().port().to_string();
+    thread::spawn(move || {
+        let mut buffer = [0; 2_000];
+        for number in 1..=pings {
+            let Ok((length, from)) = socket.recv_from(&mut buffer) else { return };
+            let send = |bytes: &[u8]| drop(socket.send_to(bytes, from));
+            answer(number, &buffer[..length], &send);
+        }
+    });
+    port
+}
+
+#[test]
+fn ten_pings_their_replies_and_the_two_lines() {
+    let (server, port) = server(&["--loss", "0"]);
+    let ended = client(&port, &[]);
+    assert_eq!((ended.code, ended.err.len()), (0, 0), "{ended:#?}");
+    for (place, line) in ended.out[..10].iter().enumerate() {
+        let words: Vec<&str> = line.split(' ').collect();
+        assert_eq!((words[0], words[1]), ("PING", (place + 1).to_string().as_str()), "{line}");
+        assert!(words[3].starts_with("rtt=0.") && words[4] == "s", "{line}");
+    }
+    assert!(ended.out[12].starts_with("10 packets transmitted, 10 received, 0% packet loss, time "));
+    assert!(ended.out[13].starts_with("rtt min/avg/max/mdev = 0."));
+    let ended = server.stop_cleanly(&[]);
+    assert_eq!(ended.err.last().unwrap(), "received 10 datagrams");
+}
+
+#[test]
+fn loss_is_seeded_and_what_it_says() {
+    let outcome = || {
+        let (_server, port) = server(&["--seed", "3"]);
+        let ended = client(&port, &["-W", "0.1"]);
+        assert_eq!(count(&ended, "Request timed out") + count(&ended, " rtt=0."), 10);
+        ended.out.iter().map(|line| line == "Request timed out").collect::<Vec<bool>>()
+    };
+    assert_eq!(outcome()[..10], outcome()[..10]);
+    // 30 % and not the sheet's 36.4: of 4,000, 1,200 with a standard deviation of 29.
+    let (server, port) = server(&["--seed", "1"]);
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    let mut replies = 0;
+    for _ in 0..40 {
+        for _ in 0..100 {
+            socket.send_to(b"x", format!("127.0.0.1:{port}")).unwrap();
+        }
+        let mut buffer = [0; 10];
+        while socket.recv(&mut buffer).is_ok() {
+            replies += 1;
+        }
+    }
+    assert!((2_680..=2_920).contains(&replies), "{replies} of 4,000 answered");
+    server.stop_cleanly(&[]);
+}
+
+#[test]
+fn everything_lost_is_100_percent_and_no_rtt_line() {
+    let (_server, port) = server(&["--loss", "100"]);
+    let ended = client(&port, &["-c", "3", "-W", "0.05"]);
+    assert_eq!(ended.code, 1);
+    assert_eq!(count(&ended, "Request timed out"), 3);
+    assert_eq!(count(&ended, "3 packets transmitted, 0 received, 100% packet loss, time "), 1);
+    assert_eq!(count(&ended, "rtt"), 0);
+    assert!(ended.err[0].starts_with("socklab udp-ping-client: no reply from 127.0.0.1:"), "{ended:#?}");
+}
+
+#[test]
+fn a_late_reply_is_never_a_later_pings() {
+    // Each reply comes while the next ping is waited for.
+    let (_server, port) = server(&["--loss", "0", "--delay", "0.3"]);
+    let ended = client(&port, &["-c", "4", "-W", "0.2"]);
+    assert_eq!((ended.code, count(&ended, "Request timed out")), (1, 4), "{ended:#?}");
+    assert_eq!(count(&ended, "4 packets transmitted, 0 received, 100% packet loss"), 1);
+    let late: Vec<&String> =
+        ended.err.iter().filter(|line| line.starts_with("late reply to ping ")).collect();
+    assert!(late.len() >= 2 && late[0].starts_with("late reply to ping 1, after 0.3"), "{ended:#?}");
+}
+
+#[test]
+fn reordered_replies_are_late_ones() {
+    let (_server, port) = server(&["--loss", "0", "--reorder", "50", "--seed", "2"]);
+    let ended = client(&port, &["-c", "12", "-W", "0.1"]);
+    assert_eq!(ended.code, 0);
+    let timed_out = count(&ended, "Request timed out");
+    assert!(timed_out > 0 && timed_out < 12, "{ended:#?}");
+    assert!(ended.err.iter().all(|line| line.starts_with("late reply to ping ")), "{ended:#?}");
+}
+
+#[test]
+fn duplicates_strangers_and_damage_are_told_apart() {
+    let port = by_hand(3, |_, ping, send| {
+        let reply = ping.to_ascii_uppercase();
+        let mut damaged = reply.clone();
+        damaged[10] ^= 2;
+        send(b"\x1b]0;not a reply\x07");
+        send(b"");
+        send(b"PING 1 1500000000.000000");
+        send(&damaged);
+        send(&reply[..reply.len() - 2]);
+        send(&reply);
+        send(&reply);
+    });
+    let ended = client(&port, &["-c", "3", "-i", "0.1"]);
+    assert_eq!((ended.code, count(&ended, " rtt=0.")), (0, 3), "{ended:#?}");
+    let told = |text: &str| ended.err.iter().filter(|line| line.starts_with(text)).count();
+    assert_eq!(told("no reply to any of our pings: "), 9, "{ended:#?}");
+    assert_eq!(told("damaged reply to ping "), 6);
+    assert!(told("duplicate reply to ping ") >= 2, "the last may come after the end");
+    assert!(ended.err.iter().any(|line| line.ends_with(": \\x1b]0;not a reply\\x07")));
+    assert_eq!(count(&ended, "3 received, +"), 1);
+}
+
+#[test]
+fn rubbish_does_not_move_the_deadline() {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = socket.local_addr().unwrap().port().to_string();
+    let began = Instant::now();
+    let mut program = Program::socklab(&["udp-ping-client", "127.0.0.1", &port, "-c", "1", "-W", "0.5"]);
+    let (_, from) = socket.recv_from(&mut [0; 100]).unwrap();
+    let rubbish = thread::spawn(move || {
+        while began.elapsed() < Duration::from_secs(3) && socket.send_to(b"rubbish", from).is_ok() {
+            thread::sleep(Duration::from_millis(20));
+        }
+    });
+    program.wait_out("Request timed out");
+    assert!(began.elapsed() < Duration::from_secs(3), "the deadline moved");
+    assert_eq!(program.finish().code, 1);
+    rubbish.join().unwrap();
+}
+
+#[test]
+fn a_closed_port_is_reported_at_once() {
+    let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let began = Instant::now();
+    let ended = client(&port, &["-c", "3", "-W", "9"]);
+    assert_eq!((ended.code, count(&ended, "Connection refused: nobody listens on 127.0.0.1:")), (1, 3));
+    assert!(began.elapsed() < Duration::from_secs(9), "{ended:#?}");
+}
+
+#[test]
+fn ctrl_c_ends_with_the_statistics() {
+    let (_server, port) = server(&["--loss", "0"]);
+    let mut program = Program::socklab(&["udp-ping-client", "127.0.0.1", &port, "-i", "30"]);
+    program.wait_out("PING 1 ");
+    program.signal("INT");
+    let ended = program.finish();
+    assert_eq!((ended.code, count(&ended, "1 packets transmitted, 1 received, 0% packet loss")), (0, 1));
+}
+
+#[test]
+fn over_ipv6_too() {
+    let mut server = Program::socklab(&["udp-ping-server", "0", "--bind", "::1", "--loss", "0"]);
+    let port = server.port().to_string();
+    let ended = socklab(&["udp-ping-client", "::1", &port, "-c", "2"], b"");
+    assert_eq!((ended.code, count(&ended, "2 received")), (0, 1), "{ended:#?}");
+    server.stop_cleanly(&[]);
+}
+
+#[test]
+fn with_the_sheets_server_and_a_students_client() {
+    if !can_run(installed("python3"), "python3 is not installed") {
+        return;
+    }
+    // The sheet's server in Python 3, its bind mended and its loss taken out.
+    let theirs = "
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(('127.0.0.1', 0))
+print('port', s.getsockname()[1])
+while True:
+    message, address = s.recvfrom(1024)
+    s.sendto(message.upper(), address)";
+    let mut program = Program::start(python(theirs, &[]));
+    let port = program.wait_out("port ").split(' ').nth(1).unwrap().to_string();
+    assert_eq!(client(&port, &["-c", "3"]).code, 0);
+    let (_server, port) = server(&["--loss", "0"]);
+    let theirs = "
+import socket, sys, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(5)
+for n in range(1, 4):
+    s.sendto(f'Ping {n} {time.time()}'.encode(), ('127.0.0.1', int(sys.argv[1])))
+    print(s.recv(1024).decode())";
+    let ended = Program::start(python(theirs, &[&port])).finish();
+    assert!(ended.code == 0 && ended.out[2].starts_with("PING 3 "), "{ended:#?}");
+}
