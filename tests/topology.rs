@@ -271,7 +271,7 @@ const ROWS: &[Row] = &[
     Row {
         server: "socklab udp-ping-server 7015 --bind h4 --loss 0",
         client: "socklab udp-ping-client h4 7015 -c 2",
-        shows: "REPLY rtt=0.4",
+        shows: "rtt min/avg/max/mdev = 48",
     },
 ];
 
