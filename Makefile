@@ -8,7 +8,7 @@ SOCKLAB ?= $(CARGO) run --quiet --release --
 # src/exercises.rs.
 EXERCISES := echo-server echo-client udp-receiver udp-sender udp-echo-server udp-echo-client \
 	pack unpack pack-server pack-client concurrent-server concurrent-client sensor-server \
-	sensor-client traffic stamp-server stamp-client message-server message-client chat-server \
+	sensor-client traffic stamp-server stamp-client topology message-server message-client chat-server \
 	chat-client chat-room web-server web-client udp-ping-server udp-ping-client \
 	heartbeat-server heartbeat-client ping trace mail-server mail-client
 

@@ -6,7 +6,7 @@ use crate::kit::error::Error;
 use crate::kit::nearest::nearest;
 use crate::kit::screen::escape;
 use crate::kit::usage::Usage;
-use crate::{chat, echo, mail, message, pack, ping, sensor, traffic, web};
+use crate::{chat, echo, mail, message, pack, ping, sensor, topology, traffic, web};
 
 /// A lab sheet, as the index groups by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -244,6 +244,16 @@ pub static EXERCISES: &[Exercise] = &[
         file: "src/echo/stamp_client.rs",
         usage: &echo::stamp_client::USAGE,
         run: echo::stamp_client::run,
+    },
+    Exercise {
+        name: "topology",
+        sheets: &[Sheet::Scc231],
+        task: "part 2",
+        summary: "a network of hosts, switches and routers in one program, with a command line",
+        make: "",
+        file: "src/topology/shell.rs",
+        usage: &topology::USAGE,
+        run: topology::run,
     },
     Exercise {
         name: "message-server",

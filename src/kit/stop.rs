@@ -1,7 +1,7 @@
 //! Ctrl-C and SIGTERM: who is told, and how long replies under way may take.
 //!
 //! `main` calls [`start`] before any other thread exists. From then on one thread waits for the two
-//! signals and every other thread is never interrupted by them. What a signal does:
+//! signals, and for SIGHUP (the terminal has gone), and every other thread is never interrupted by them. What a signal does:
 //!
 //! - by default (clients) the process leaves at once with 128 + its number, as a shell would say it:
 //!   130 for SIGINT; [`leave_with`] chooses another code;
@@ -46,16 +46,19 @@ struct Plan {
     quit: Option<Box<dyn Fn() + Send>>,
 }
 
-/// The signals that the thread waits for.
-const WATCHED: [i32; 3] = [signal::SIGINT, signal::SIGTERM, signal::SIGQUIT];
+/// The signals that the thread waits for. SIGHUP stands last: `start` may leave it out.
+const WATCHED: [i32; 4] = [signal::SIGINT, signal::SIGTERM, signal::SIGQUIT, signal::SIGHUP];
 
 static PLAN: Mutex<Plan> =
     Mutex::new(Plan { code: None, grace: None, wake: Vec::new(), tidy: Vec::new(), quit: None });
 static REQUESTED: AtomicBool = AtomicBool::new(false);
+static SPARED: AtomicBool = AtomicBool::new(false);
 
 /// Blocks the signals and starts the thread that waits for them. Call it once, first in `main`.
 pub fn start() -> io::Result<()> {
-    signal::block(&WATCHED)?;
+    // Under nohup a program outlives its terminal: SIGHUP stays ignored.
+    let nohup = signal::is_ignored(signal::SIGHUP)?;
+    signal::block(if nohup { &WATCHED[..WATCHED.len() - 1] } else { &WATCHED })?;
     thread::Builder::new().name("signals".to_string()).spawn(watch)?;
     Ok(())
 }
@@ -80,6 +83,15 @@ pub fn graceful(grace: Duration, wake: impl Fn() + Send + 'static) {
         wake();
     }
     plan.wake.push(Box::new(wake));
+}
+
+/// Runs `body`, during which Ctrl-C does nothing to this process: a terminal sends it to every program
+/// in the foreground, and it is meant for the one that `body` waits for.
+pub fn spared<T>(body: impl FnOnce() -> T) -> T {
+    SPARED.store(true, Ordering::SeqCst);
+    let result = body();
+    SPARED.store(false, Ordering::SeqCst);
+    result
 }
 
 /// From now on SIGQUIT calls `tell`, in the thread that waits for signals, and the program goes on.
@@ -107,7 +119,12 @@ fn plan() -> MutexGuard<'static, Plan> {
 
 /// The body of the thread that waits.
 fn watch() {
-    let first = next_signal(None).unwrap_or(signal::SIGTERM);
+    let first = loop {
+        let first = next_signal(None).unwrap_or(signal::SIGTERM);
+        if first != signal::SIGINT || !SPARED.load(Ordering::SeqCst) {
+            break first;
+        }
+    };
     let (code, grace) = {
         let plan = plan();
         (plan.code, plan.grace)

@@ -9,6 +9,7 @@
 
 pub mod chat;
 pub mod clients;
+pub mod lab;
 pub mod netns;
 pub mod script;
 pub mod system;

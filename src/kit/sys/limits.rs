@@ -46,3 +46,9 @@ pub fn schedule_as_batch() -> io::Result<()> {
     super::check(unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &parameters) })?;
     Ok(())
 }
+
+/// Whether this process acts as root. See geteuid(2).
+pub fn is_root() -> bool {
+    // SAFETY: geteuid takes nothing and cannot fail.
+    unsafe { libc::geteuid() == 0 }
+}

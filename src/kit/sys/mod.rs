@@ -6,14 +6,17 @@
 pub mod dl;
 pub mod event;
 pub mod file;
+pub mod file_lock;
 pub mod icmp;
 pub mod limits;
 pub mod names;
 pub mod poll;
 pub mod privilege;
+pub mod process;
 pub mod send;
 pub mod signal;
 pub mod socket;
+pub mod tap;
 pub mod tcp_info;
 pub mod terminal;
 pub mod tls;

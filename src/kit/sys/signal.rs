@@ -13,6 +13,10 @@ use std::time::Duration;
 pub const SIGINT: i32 = libc::SIGINT;
 /// The polite request to end: what `kill PID` sends.
 pub const SIGTERM: i32 = libc::SIGTERM;
+/// The terminal has gone: its window was closed, or the connection to it broke.
+pub const SIGHUP: i32 = libc::SIGHUP;
+/// The request that cannot be refused.
+pub const SIGKILL: i32 = libc::SIGKILL;
 /// Ctrl-\ at the terminal. Ends a program by default; a pinger says how it is doing.
 pub const SIGQUIT: i32 = libc::SIGQUIT;
 
@@ -28,6 +32,15 @@ fn set_of(signals: &[i32]) -> libc::sigset_t {
         }
         set.assume_init()
     }
+}
+
+/// Whether this process was started with `number` ignored, as nohup(1) does with SIGHUP.
+pub fn is_ignored(number: i32) -> io::Result<bool> {
+    let mut action = MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: a null pointer says that nothing is to be changed, so the call only fills in `action`.
+    super::check(unsafe { libc::sigaction(number, ptr::null(), action.as_mut_ptr()) })?;
+    // SAFETY: the call has succeeded, so the whole of it is filled in.
+    Ok(unsafe { action.assume_init() }.sa_sigaction == libc::SIG_IGN)
 }
 
 /// Blocks `signals` in the calling thread and in every thread it starts later, so that they stay
@@ -47,6 +60,16 @@ pub fn block(signals: &[i32]) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Takes back every [`block`] of the calling thread: for a child, before it becomes another program.
+pub fn unblock() -> io::Result<()> {
+    let set = set_of(&[]);
+    // SAFETY: `set` is initialised, and a null pointer says that the old mask is not wanted.
+    match unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &set, ptr::null_mut()) } {
+        0 => Ok(()),
+        error => Err(io::Error::from_raw_os_error(error)),
+    }
 }
 
 /// Waits until one of the blocked `signals` arrives and returns its number; `None` when `timeout`

@@ -1,0 +1,181 @@
+//! What the commands show of a running network.
+
+use std::collections::HashMap;
+use std::process::{Command as Process, Stdio};
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::build::Network;
+use super::explain::{parse_route, Seen, View};
+use super::inside::process;
+use super::plan::{Kind, Prefix};
+use crate::kit::error::Error;
+use crate::kit::screen;
+use crate::kit::sys::process::die_with_parent;
+
+/// How `pingall` pings: three times, for one may be lost; two seconds for the answer.
+const PINGS: [&str; 6] = ["-c", "3", "-i", "0.3", "-W", "2"];
+
+/// The names of all nodes and what they are.
+pub fn nodes(network: &Network) -> Result<(), Error> {
+    for node in &network.plan.nodes {
+        let kind = match node.kind {
+            Kind::Host => "host",
+            Kind::Router => "router",
+            Kind::Switch => "switch",
+        };
+        screen::say(&format!("{:8} {kind}", node.name))?;
+    }
+    Ok(())
+}
+
+/// Each cable: what it does, and what has crossed it.
+pub fn links(network: &Network) -> Result<(), Error> {
+    let plan = &network.plan;
+    for (link, running) in plan.links.iter().zip(&network.links) {
+        let [one, other] = link.ends.map(|(node, port)| &plan.nodes[node].interfaces[port].name);
+        let out = if running.plugged { "" } else { "  UNPLUGGED" };
+        let counts = running.directions.each_ref().map(|direction| {
+            let counters = &direction.counters;
+            let (lost, dropped) = (counters.lost.load(Relaxed), counters.dropped.load(Relaxed));
+            format!("{} delivered, {lost} lost, {dropped} dropped", counters.delivered.load(Relaxed))
+        });
+        screen::say(&format!("{one} - {other}  {}{out}", running.quality))?;
+        screen::say(&format!("    there: {}; back: {}", counts[0], counts[1]))?;
+    }
+    Ok(())
+}
+
+/// Nodes, interfaces with their addresses, and cables.
+pub fn dump(network: &Network) -> Result<(), Error> {
+    nodes(network)?;
+    for node in &network.plan.nodes {
+        for port in &node.interfaces {
+            let address = port.address.map_or(String::new(), |address| address.to_string());
+            screen::say(&format!("{:12} {address}", port.name))?;
+        }
+    }
+    links(network)
+}
+
+/// The routing table of each host and router.
+pub fn routes(network: &Network) -> Result<(), Error> {
+    for node in network.plan.nodes.iter().filter(|node| node.kind != Kind::Switch) {
+        for line in ask(network, &node.name, &["route"])?.lines() {
+            screen::say(&format!("{:8} {}", node.name, line.trim_end()))?;
+        }
+    }
+    Ok(())
+}
+
+/// What `ip` says in a namespace.
+fn ask(network: &Network, node: &str, words: &[&str]) -> Result<String, Error> {
+    let namespace = network.namespace(node);
+    let output = Process::new("ip").args(["-4", "-n", &namespace]).args(words).output()?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Pings between all pairs at once and shows the matrix of round-trip times: the shortest of three,
+/// for the first one also waits for ARP on every network that it crosses.
+pub fn ping_all(network: &Network) -> Result<(), Error> {
+    let plan = &network.plan;
+    let names = plan.nodes.iter().map(|node| node.name.as_str());
+    let names: Vec<&str> = names.filter(|name| plan.address(name).is_some()).collect();
+    let mut pings = HashMap::new();
+    for one in &names {
+        for other in names.iter().filter(|other| *other != one) {
+            let words = ["socklab", "ping"].iter().chain(&PINGS).chain([other]);
+            let words: Vec<String> = words.map(ToString::to_string).collect();
+            let mut process = process(plan, &network.namespace(one), &words);
+            die_with_parent(&mut process);
+            process.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            pings.insert((*one, *other), process.spawn()?);
+        }
+    }
+    let heading: String = names.iter().map(|name| format!("{name:>10}")).collect();
+    screen::say(&format!("{:>10}{heading}", "ms"))?;
+    let (mut pairs, mut silent) = (0, 0);
+    for one in &names {
+        let mut row = format!("{one:>10}");
+        for other in &names {
+            let cell = match pings.remove(&(*one, *other)) {
+                None => "-".to_string(),
+                Some(ping) => {
+                    let output = ping.wait_with_output()?;
+                    if !matches!(output.status.code(), Some(0 | 1)) {
+                        let said = String::from_utf8_lossy(&output.stderr);
+                        return Err(Error::Failed(format!("{one}: cannot ping: {}", said.trim())));
+                    }
+                    pairs += 1;
+                    let shortest = shortest(&String::from_utf8_lossy(&output.stdout));
+                    silent += u32::from(shortest.is_none());
+                    shortest.unwrap_or("X".to_string())
+                }
+            };
+            row += &format!("{cell:>10}");
+        }
+        screen::say(&row)?;
+    }
+    screen::say(&format!("{} of {pairs} pairs reach each other", pairs - silent))?;
+    if silent > 0 {
+        return Err(Error::Exit(1));
+    }
+    Ok(())
+}
+
+/// Which way packets take between two nodes, and what is wrong with it.
+pub fn explain(network: &Network, one: &str, other: &str) -> Result<(), Error> {
+    let view = view(network)?;
+    let address = |name: &str| {
+        let seen = view.0.iter().find(|node| node.name == name);
+        let address = seen.and_then(|node| node.interfaces.first()).map(|port| port.1.address);
+        address.ok_or_else(|| Error::Failed(format!("{name} has no address")))
+    };
+    for line in view.explain((one, address(one)?), (other, address(other)?)) {
+        screen::say(&line)?;
+    }
+    Ok(())
+}
+
+/// The network as it is now: the user may have changed addresses and routes.
+fn view(network: &Network) -> Result<View, Error> {
+    let plan = &network.plan;
+    let segments = plan.segments(|link| network.links[link].plugged);
+    let mut view = View::default();
+    for (number, node) in plan.nodes.iter().enumerate().filter(|(_, node)| node.kind != Kind::Switch) {
+        let mut interfaces = Vec::new();
+        for line in ask(network, &node.name, &["-o", "addr"])?.lines() {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let [_, name, "inet", address, ..] = words[..] else { continue };
+            let port = node.interfaces.iter().position(|port| port.name == name);
+            let (Some(port), Some(address)) = (port, Prefix::parse(address)) else { continue };
+            interfaces.push((name.to_string(), address, segments.get(&(number, port)).copied()));
+        }
+        let routes = ask(network, &node.name, &["route"])?.lines().filter_map(parse_route).collect();
+        let words = ["cat", "/proc/sys/net/ipv4/ip_forward"].map(String::from);
+        let output = process(&network.plan, &network.namespace(&node.name), &words).output()?;
+        let forwards = output.stdout.trim_ascii() == b"1";
+        view.0.push(Seen { name: node.name.clone(), interfaces, routes, forwards });
+    }
+    Ok(view)
+}
+
+/// The shortest time out of ping's last line, `rtt min/avg/max/mdev = 1.0/2.0/3.0/0.5 ms`.
+fn shortest(output: &str) -> Option<String> {
+    let line = output.lines().find(|line| line.starts_with("rtt "))?;
+    let time = line.split_once('=')?.1.trim().split('/').next()?;
+    time.parse::<f64>().ok().map(|_| time.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_of_ping() {
+        let output = "3 packets transmitted, 3 received\nrtt min/avg/max/mdev = 481.1/600.2/881.0/160.5 ms\n";
+        assert_eq!(shortest(output), Some("481.1".to_string()));
+        for strange in ["", "rtt", "rtt min/avg/max/mdev", "rtt = ", "rtt min = x/2 ms", "100% packet loss"] {
+            assert_eq!(shortest(strange), None, "{strange:?}");
+        }
+    }
+}

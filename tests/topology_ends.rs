@@ -1,0 +1,220 @@
+//! Every way out of a network: that nothing is left of it, neither namespaces nor files nor programs, and
+//! that nothing else is touched. They need root, and each test has a network of its own.
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::{symlink, PermissionsExt};
+use std::path::Path;
+use std::process::Command;
+
+use common::lab::{
+    a_sleep, assert_gone, can_build, complaints, folder, leftovers, run, runs, wait_until, Lab,
+};
+use common::system::{as_nobody, Folder};
+use common::{can_run, installed, socklab, Program, SOCKLAB};
+
+/// `kill`, and a terminal that goes away all take it down.
+#[test]
+fn every_polite_way_out_leaves_nothing() {
+    if !can_build() {
+        return;
+    }
+    for (number, signal) in ["INT", "TERM", "HUP"].into_iter().enumerate() {
+        let (one, two, three) = (a_sleep(1), a_sleep(2), a_sleep(3));
+        let mut lab = Lab::start(&[]);
+        lab.program.type_line(&format!("h1 sh -c '{one} & exec {two}' &"));
+        // A foreground program runs when the signal comes; for the last one none does.
+        if number < 2 {
+            lab.program.type_line(&format!("h2 {three}"));
+            wait_until("all run", || runs(&one) && runs(&two) && runs(&three));
+        } else {
+            wait_until("both run", || runs(&one) && runs(&two));
+        }
+        lab.program.signal(signal);
+        let ended = lab.finish();
+        assert_eq!(ended.code, 0, "{signal}: {ended:#?}");
+        assert!(!runs(&one) && !runs(&two) && !runs(&three), "{signal}");
+    }
+    // Nobody reads its output any more.
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("yes nodes | '{SOCKLAB}' topology | head -n 1")]);
+    let ended = Lab::of(Program::start(shell)).finish();
+    assert_eq!(complaints(&ended).len(), 1, "{ended:#?}");
+}
+
+/// A program that ignores SIGTERM is killed, also when it has left its process group.
+#[test]
+fn programs_that_do_not_want_to_end() {
+    if !can_build() {
+        return;
+    }
+    let stubborn = a_sleep(4);
+    let mut lab = Lab::start(&[]);
+    lab.program.type_line(&format!("h1 setsid sh -c 'trap \"\" TERM HUP INT; {stubborn}; {stubborn}' &"));
+    wait_until("it runs", || runs(&stubborn));
+    lab.finish();
+    assert!(!runs(&stubborn));
+}
+
+/// A system that fails in the middle of building, and a user who does not want to wait for it.
+#[test]
+fn what_was_half_built_is_undone() {
+    if !can_build() {
+        return;
+    }
+    let folder = Folder::new();
+    let real = Command::new("sh").args(["-c", "command -v ip"]).output().unwrap().stdout;
+    let real = String::from_utf8(real).unwrap();
+    // An `ip` that does something else first.
+    let fake = |body: &str| {
+        let path = folder.0.join("ip");
+        fs::write(&path, format!("#!/bin/sh\n{body}\nexec {} \"$@\"\n", real.trim())).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut command = Command::new(SOCKLAB);
+        let path = std::env::var("PATH").unwrap();
+        command.arg("topology").env("PATH", format!("{}:{path}", folder.0.display()));
+        command
+    };
+    let log = folder.0.join("log");
+    // What it is asked to make, and the inode of the network's folder.
+    let note = format!(
+        "case $2 in add) id=${{3#socklab-}}; stat -c '%i' /run/socklab/${{id%-*}} >{0}.inode; esac; \
+         echo \"$*\" >>{0}",
+        log.display()
+    );
+    let inode = || -> u64 {
+        let text = fs::read_to_string(log.with_extension("inode")).unwrap();
+        text.trim().parse().expect("the folder is there before anything is made")
+    };
+    let names = || -> Vec<String> {
+        let text = fs::read_to_string(&log).unwrap_or_default();
+        text.lines().filter_map(|line| line.strip_prefix("netns add ").map(str::to_string)).collect()
+    };
+    let gone = || {
+        for name in names() {
+            assert_gone(name.split('-').nth(1).unwrap(), inode());
+        }
+    };
+
+    let refuse = "case \"$*\" in *'route add'*) echo 'RTNETLINK answers: No way' >&2; exit 2;; esac";
+    let ended = Program::start(fake(&format!("{note}\n{refuse}"))).finish();
+    assert_eq!(ended.code, 1, "{ended:#?}");
+    let said = complaints(&ended);
+    assert_eq!(said.len(), 1, "{ended:#?}");
+    assert!(said[0].starts_with("socklab topology: ip ") && said[0].ends_with("No way"), "{ended:#?}");
+    assert_eq!(names().len(), 6);
+    gone();
+
+    for signal in ["INT", "TERM"] {
+        fs::remove_file(&log).unwrap();
+        let slow = "case \"$*\" in 'netns add '*h4) sleep 1;; esac";
+        let mut program = Program::start(fake(&format!("{note}\n{slow}")));
+        wait_until("it is in the middle", || names().len() == 4);
+        program.signal(signal);
+        let ended = program.finish();
+        assert_eq!((ended.code, complaints(&ended).len()), (0, 0), "{ended:#?}");
+        gone();
+    }
+}
+
+/// A panic of ours.
+#[test]
+fn a_panic_takes_the_network_down() {
+    use socklab::kit::random::Random;
+    use socklab::topology::{build::Network, networks};
+    if !can_build() {
+        return;
+    }
+    let id = std::panic::catch_unwind(|| {
+        let plan = networks::find("continents").unwrap();
+        let network = Network::build(plan, &mut Random::new(None)).unwrap();
+        let id = network.id().to_string();
+        assert!(!leftovers(&id).is_empty());
+        let folder = folder(&id).unwrap();
+        std::panic::panic_any((id, folder));
+    });
+    let ours = id.unwrap_err().downcast::<(String, u64)>().expect("our own panic");
+    assert_gone(&ours.0, ours.1);
+}
+
+/// `clean`; and `clean` touches nothing that runs and nothing that is not provably ours.
+#[test]
+fn after_kill_9_clean_removes_what_was_left_and_nothing_else() {
+    if !can_build() {
+        return;
+    }
+    let (child, grandchild) = (a_sleep(5), a_sleep(6));
+    let mut killed = Lab::start(&[]);
+    killed.program.type_line(&format!("h1 {child} &\nh2 sh -c '{grandchild} & {grandchild}1 & wait' &"));
+    wait_until("all run", || runs(&child) && runs(&grandchild) && runs(&format!("{grandchild}1")));
+    let running = Lab::start(&[]);
+    assert_ne!(killed.id, running.id, "two at once");
+
+    // Made by hand: one of the same prefix, one in the place of ours, and links to elsewhere.
+    let stranger = killed.namespace("zz");
+    let replaced = killed.namespace("h4");
+    run("ip", &["netns", "add", &stranger]);
+    run("ip", &["netns", "del", &replaced]);
+    run("ip", &["netns", "add", "socklab-keeps-number"]);
+    run("ip", &["netns", "add", &replaced]);
+    let folder = Folder::new();
+    for name in ["lock", "plan", "made"] {
+        fs::write(folder.0.join(name), format!("{stranger}\n")).unwrap();
+    }
+    let link = Path::new("/run/socklab").join(format!("link{}", std::process::id()));
+    symlink(&folder.0, &link).unwrap();
+
+    // Dropping it kills it: std's `kill` is SIGKILL.
+    let id = killed.id.clone();
+    drop(killed.program);
+    wait_until("its child has ended", || !runs(&child));
+    assert!(leftovers(&id).len() > 4);
+
+    let ended = socklab(&["topology", "clean"], b"");
+    assert_eq!(ended.code, 0, "{ended:#?}");
+    assert!(ended.out.contains(&format!("removed socklab-{id}-h1")), "{ended:#?}");
+    assert!(ended.out.contains(&format!("forgot {id}")), "{ended:#?}");
+    assert!(ended.err.iter().any(|line| line.starts_with(&format!("left {replaced}: "))), "{ended:#?}");
+    assert!(!runs(&grandchild));
+    let mut left = leftovers(&id);
+    left.sort();
+    assert_eq!(left, [replaced.clone(), stranger.clone()]);
+    assert!(folder.0.join("made").exists(), "a link is not followed");
+    fs::remove_file(&link).unwrap();
+    for name in [&replaced, &stranger, "socklab-keeps-number"] {
+        run("ip", &["netns", "del", name]);
+    }
+
+    // The one that runs has not been touched.
+    assert!(leftovers(&running.id).len() >= 7);
+    assert_eq!(running.finish().code, 0);
+}
+
+/// Without root: in a user namespace of its own where the system allows that, one line otherwise.
+#[test]
+fn without_root() {
+    if !can_build() || !can_run(installed("setpriv"), "needs setpriv") {
+        return;
+    }
+    let folder = Folder::new();
+    fs::set_permissions(&folder.0, fs::Permissions::from_mode(0o755)).unwrap();
+    let sleep = a_sleep(8);
+    let commands = format!("link s1 h1 loss 0\\nlink s1 h2 loss 0\\nh1 ping -c 1 -W 5 h2\\nh1 {sleep} &\\n");
+    let script = format!("printf '{commands}' | \"$socklab\" topology");
+    let ended = Program::start(as_nobody(&folder, &script)).finish();
+    if ended.code == 0 {
+        assert!(ended.out.iter().any(|line| line.contains("ttl=64")), "{ended:#?}");
+    } else {
+        let needed = "socklab topology: needs root (sudo), or user namespaces and /dev/net/tun open to you";
+        assert_eq!((ended.code, &ended.err[..]), (1, &[needed.to_string()][..]), "{ended:#?}");
+    }
+    assert!(!runs(&sleep));
+    for word in ["exec h1 true", "clean"] {
+        let folder = Folder::new();
+        fs::set_permissions(&folder.0, fs::Permissions::from_mode(0o755)).unwrap();
+        let ended = Program::start(as_nobody(&folder, &format!("\"$socklab\" topology {word}"))).finish();
+        assert_eq!(ended.code, 1, "{ended:#?}");
+        assert!(ended.err[0].contains("needs root (sudo)"), "{ended:#?}");
+    }
+}
