@@ -249,7 +249,7 @@ pub static EXERCISES: &[Exercise] = &[
         name: "topology",
         sheets: &[Sheet::Scc231],
         task: "part 2",
-        summary: "a network of hosts, switches and routers in one program, with a command line",
+        summary: "hosts, switches and routers in one program, with a command line",
         make: "",
         file: "src/topology/shell.rs",
         usage: &topology::USAGE,
