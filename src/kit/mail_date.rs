@@ -3,58 +3,21 @@
 //! Python's `email.utils.formatdate()`. The time zone is always UTC: std does not know the local one,
 //! and a reader's mail program shows every date in the reader's own zone anyway.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
-const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-const MONTHS: [&str; 12] =
-    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+use super::http_date::{moment, seconds, Moment};
 
-/// A time as the `Date:` and `Received:` fields of a mail have it.
+/// A time as the `Date:` and `Received:` fields of a mail have it. A clock set before 1970 shows as 1970.
 pub fn mail_date(time: SystemTime) -> String {
-    // A clock set before 1970 shows as 1970.
-    let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = civil(days);
-    format!(
-        "{}, {day:02} {} {year} {:02}:{:02}:{:02} +0000",
-        // 1 January 1970 was a Thursday.
-        DAYS[(days % 7) as usize],
-        MONTHS[month],
-        second / 3600,
-        second / 60 % 60,
-        second % 60
-    )
-}
-
-/// Year, month (from 0) and day (from 1) of a day counted from 1 January 1970, in the Gregorian
-/// calendar: whole years are taken off first, then whole months.
-fn civil(mut days: u64) -> (u64, usize, u64) {
-    // The calendar repeats itself every 400 years, which are 146,097 days.
-    let mut year = 1970 + days / 146_097 * 400;
-    days %= 146_097;
-    loop {
-        let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-        let length = if leap { 366 } else { 365 };
-        if days >= length {
-            days -= length;
-            year += 1;
-            continue;
-        }
-        let february = if leap { 29 } else { 28 };
-        for (month, length) in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31].into_iter().enumerate()
-        {
-            if days < length {
-                return (year, month, days + 1);
-            }
-            days -= length;
-        }
-    }
+    let Moment { year, month, day, weekday, clock: (hour, minute, second), .. } =
+        moment(seconds(time).max(0));
+    format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} +0000")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use std::time::{Duration, UNIX_EPOCH};
 
     #[test]
     fn dates_that_date_1_agrees_with() {
