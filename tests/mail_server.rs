@@ -121,6 +121,13 @@ fn silent_and_dripping_clients() {
 }
 
 #[test]
+fn a_delay_of_the_server_does_not_count_as_the_clients_silence() {
+    let server = Server::start(&["--idle", "1", "--delay", "1.2"]);
+    let mut hand = Hand::to(&server);
+    assert_eq!(hand.ask("NOOP"), "250 nothing done");
+}
+
+#[test]
 fn many_clients_at_once() {
     let server = Server::start(&[]);
     let mut hands: Vec<Hand> = (0..50).map(|_| Hand::to(&server)).collect();

@@ -13,7 +13,12 @@
 //! A bare CR or LF is not allowed in a mail at all (RFC 5321, 2.3.8). Such a message is read to its true
 //! end and then refused, so that whatever it hides stays part of the refused message.
 
+use super::text::LONGEST_LINE;
 use crate::kit::line::{Ending, Line};
+
+/// The longest line on the wire: a message's longest, and the dot that the sender may have put in
+/// front of it, which is not counted (RFC 5321, 4.5.3.1.6).
+pub const LONGEST_WIRE_LINE: usize = LONGEST_LINE + 1;
 
 /// Why a message is refused at its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +59,7 @@ impl Content {
         Content { previous: Ending::CrLf, size: 0, largest, fault: None }
     }
 
-    /// Takes the next line, read with a limit of [`super::text::LONGEST_LINE`].
+    /// Takes the next line, read with a limit of [`LONGEST_WIRE_LINE`].
     pub fn line<'a>(&mut self, line: &'a Line) -> Next<'a> {
         let at_start = self.previous == Ending::CrLf;
         self.previous = line.ending;
@@ -67,7 +72,7 @@ impl Content {
             text => text,
         };
         self.size += text.len() as u64 + if ended { 2 } else { 1 };
-        if line.ending == Ending::Full {
+        if line.ending == Ending::Full || text.len() > LONGEST_LINE {
             self.fault.get_or_insert(Fault::LongLine);
         } else if !ended || line.text.contains(&b'\r') {
             self.fault.get_or_insert(Fault::BareEnding);
@@ -94,13 +99,12 @@ impl Content {
 
 #[cfg(test)]
 mod tests {
-    use super::super::text::LONGEST_LINE;
     use super::*;
     use crate::kit::line::LineReader;
 
     /// What is stored, what is wrong, and what is left for the next command; `None` without an end.
     fn receive(bytes: &[u8]) -> Option<(Vec<u8>, Option<Fault>, Vec<u8>)> {
-        let mut lines = LineReader::new(bytes, LONGEST_LINE);
+        let mut lines = LineReader::new(bytes, LONGEST_WIRE_LINE);
         let (mut content, mut stored) = (Content::new(5000), Vec::new());
         while let Some(line) = lines.line().unwrap() {
             match content.line(&line) {
@@ -156,8 +160,12 @@ mod tests {
         let line = |length: usize| [&vec![b'x'; length][..], b"\r\n.\r\n"].concat();
         assert_eq!(receive(&line(998)).unwrap().1, None);
         assert_eq!(receive(&line(999)).unwrap().1, Some(Fault::LongLine));
+        // A dot in front is not counted when the sender has put it there.
+        let dotted = |length: usize| [&b"."[..], &line(length)].concat();
+        assert_eq!(receive(&dotted(998)).unwrap().1, None);
+        assert_eq!(receive(&dotted(999)).unwrap().1, Some(Fault::LongLine));
         // The rest of a long line is no new line: its dot ends nothing and loses nothing.
-        let tail = [&vec![b'x'; 998][..], b".\r\n.\r\n"].concat();
+        let tail = [&vec![b'x'; LONGEST_WIRE_LINE][..], b".\r\n.\r\n"].concat();
         assert_eq!(receive(&tail).unwrap().1, Some(Fault::LongLine));
         assert_eq!(receive(&[&b"x\r\n".repeat(1666)[..], b".\r\n"].concat()).unwrap().1, None);
         assert_eq!(

@@ -13,14 +13,13 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::content::{Content, Fault, Next};
+use super::content::{Content, Fault, Next, LONGEST_WIRE_LINE};
 use super::maildir::{Delivery, Maildir};
 use super::reply::Reply;
 use super::session::{Rules, Session, Step};
-use super::text::LONGEST_LINE;
 use super::wire::{address_literal, Wire};
 use crate::kit::error::{is_timeout, reason, Error};
-use crate::kit::line::{Line, LineReader};
+use crate::kit::line::{Ending, Line, LineReader};
 use crate::kit::mail_date::mail_date;
 use crate::kit::random::Random;
 use crate::kit::{screen, stop};
@@ -80,7 +79,7 @@ impl<'a, S: Wire> Conversation<'a, S> {
     pub fn new(service: &'a Service, client: SocketAddr, stream: S, secure: bool) -> Conversation<'a, S> {
         let rules = &service.rules;
         let session = if secure { Session::secured(rules) } else { Session::new(rules) };
-        Conversation { service, session, client, lines: LineReader::new(stream, LONGEST_LINE) }
+        Conversation { service, session, client, lines: LineReader::new(stream, LONGEST_WIRE_LINE) }
     }
 
     /// Says the first words.
@@ -94,6 +93,9 @@ impl<'a, S: Wire> Conversation<'a, S> {
     pub fn serve(&mut self) -> Result<Ended, Error> {
         loop {
             let Some(line) = self.line(self.service.idle)? else { return self.leave() };
+            if line.ending == Ending::Full && !self.skip_line()? {
+                return self.leave();
+            }
             let step = self.session.command(&line);
             if self.loses() {
                 return Ok(Ended::Closed);
@@ -137,6 +139,22 @@ impl<'a, S: Wire> Conversation<'a, S> {
     /// that takes longer is told so before it is let go.
     fn line(&mut self, time: Option<Duration>) -> Result<Option<Line>, Error> {
         self.allow(time);
+        self.next_piece()
+    }
+
+    /// Reads on to the end of a line that is too long, in the time that is left for it: what stands
+    /// there is no command of its own. Returns whether there was an end.
+    fn skip_line(&mut self) -> Result<bool, Error> {
+        while let Some(line) = self.next_piece()? {
+            if line.ending != Ending::Full {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The next line, or the next piece of one that is too long, within the time allowed before.
+    fn next_piece(&mut self) -> Result<Option<Line>, Error> {
         match self.lines.line() {
             Ok(line) => Ok(line),
             // The server is stopping; inside TLS that is not an end in due form.
@@ -274,6 +292,8 @@ impl<'a, S: Wire> Conversation<'a, S> {
         let delay = self.service.trouble.delay;
         if !delay.is_zero() {
             thread::sleep(delay);
+            // The client has been waiting, not silent: its time does not pay for the delay.
+            self.allow(self.service.idle);
         }
         let stream = self.lines.inner();
         stream.write_all(&reply.bytes())?;

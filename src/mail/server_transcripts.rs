@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::client_transcripts::failure;
+use super::content::LONGEST_WIRE_LINE;
 use super::conversation::{Conversation, Ended, Service, Trouble};
 use super::maildir::Maildir;
 use super::session::{Rules, MOST_ERRORS, MOST_RECIPIENTS};
@@ -97,6 +98,8 @@ fn the_servers_dialogue_and_what_it_stores() {
 #[test]
 fn commands_out_of_order_and_wrong_ones() {
     let long = format!("NOOP {}", "x".repeat(600));
+    // However long it is, its end is no command of its own.
+    let longer = format!("{}MAIL FROM:<a@x>\r\nNOOP", "x".repeat(5 * LONGEST_WIRE_LINE));
     for (sent, replies) in [
         ("MAIL FROM:<a@x>", "503 EHLO first"),
         ("RCPT TO:<a@x>", "503 MAIL FROM first"),
@@ -133,6 +136,7 @@ fn commands_out_of_order_and_wrong_ones() {
         ("NOOP \x01", "500 a command is printable ASCII"),
         ("NOOP ü", "500 a command is printable ASCII"),
         (&long, "500 a command has at most 512 bytes"),
+        (&longer, "500 a command has at most 512 bytes\r\n250 nothing done"),
         ("NOOP\nNOOP", "500 a command ends with CR LF (nc -C sends it)\r\n250 nothing done"),
     ] {
         let server = Server::new(false);
@@ -157,6 +161,10 @@ fn sizes_are_refused_before_and_after() {
         assert!(heard.ends_with(&format!("{reply}\r\n221 lab goodbye\r\n")), "{heard}");
     }
     assert!(server.stored().is_empty());
+    // The dot that the sender adds is not counted (RFC 5321, 4.5.3.1.6).
+    let longest = format!(".{}\n", "x".repeat(997));
+    server.hears(&format!("{start}.{}\r\n.\r\n", longest.trim_end())).1.unwrap();
+    assert!(server.stored()[0].ends_with(&longest));
 }
 
 #[test]

@@ -90,11 +90,11 @@ impl<'a> Session<'a> {
     }
 
     fn answer(&mut self, line: &Line) -> Step {
+        if line.ending == Ending::Full || line.text.len() > command::LONGEST {
+            return Step::Reply(Reply::new(500, "a command has at most 512 bytes"));
+        }
         if line.ending != Ending::CrLf {
             return Step::Reply(Reply::new(500, "a command ends with CR LF (nc -C sends it)"));
-        }
-        if line.text.len() > command::LONGEST {
-            return Step::Reply(Reply::new(500, "a command has at most 512 bytes"));
         }
         let Some(text) = printable(&line.text) else {
             return Step::Reply(Reply::new(500, "a command is printable ASCII"));
