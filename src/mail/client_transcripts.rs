@@ -174,6 +174,11 @@ fn refused_at_each_step() {
             way_out,
         ),
         (
+            &["220 x\r\n", HELLO, "250 ok\r\n", "421 bye\r\n"],
+            "the server ends the dialogue: 421 bye (try again later)",
+            "RCPT TO:<bob@example.org>\r\n",
+        ),
+        (
             &["220 x\r\n", HELLO, "250 ok\r\n", "250 ok\r\n", "451 full\r\n", "250 ok\r\n", "221 bye\r\n"],
             "the server refuses DATA: 451 full (try again later)",
             way_out,

@@ -123,8 +123,13 @@ impl<S: Wire> Dialogue<S> {
     }
 
     /// Names one recipient and returns the server's verdict. A refusal is no error: others may pass.
+    /// Errs when the server says that it closes the connection (421).
     pub fn rcpt(&mut self, to: &str) -> Result<Reply, Error> {
-        self.exchange(&Command::rcpt(to)?, COMMAND_TIME)
+        let reply = self.exchange(&Command::rcpt(to)?, COMMAND_TIME)?;
+        if reply.code == 421 {
+            self.expect(&reply, Class::Done, "ends the dialogue")?;
+        }
+        Ok(reply)
     }
 
     /// Sends the message. Errs unless the server says that it has it: 250 after the final dot.
@@ -299,6 +304,10 @@ struct Blocks<'a, S> {
 
 impl<S: Wire> Write for Blocks<'_, S> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.lost {
+            // The BufWriter above tries its bytes once more when it is dropped; that would wait once more.
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
         self.stream.allow(Some(self.time));
         let written = self.stream.write(bytes);
         self.lost |= written.as_ref().is_err_and(|why| why.kind() != io::ErrorKind::Interrupted);
@@ -307,5 +316,45 @@ impl<S: Wire> Write for Blocks<'_, S> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.stream.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A peer that takes nothing, and counts how often it is asked to.
+    struct Full(u32);
+
+    impl io::Read for Full {
+        fn read(&mut self, _into: &mut [u8]) -> io::Result<usize> {
+            Ok(0)
+        }
+    }
+
+    impl Write for Full {
+        fn write(&mut self, _bytes: &[u8]) -> io::Result<usize> {
+            self.0 += 1;
+            Err(io::ErrorKind::TimedOut.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Wire for Full {
+        fn allow(&mut self, _time: Option<Duration>) {}
+    }
+
+    #[test]
+    fn a_server_that_takes_nothing_is_waited_for_once() {
+        let mut stream = Full(0);
+        let mut network = Blocks { stream: &mut stream, time: BLOCK_TIME, lost: false };
+        let message = Message { pieces: vec![Piece::Text(b"x\r\n".to_vec())], eight_bit: false };
+        let buffered = io::BufWriter::with_capacity(BLOCK, &mut network);
+        assert!(copy(&message, DotStuffer::new(buffered)).is_err());
+        assert!(network.lost);
+        assert_eq!(stream.0, 1);
     }
 }
