@@ -54,7 +54,9 @@ pub fn addresses(name: &str, mailboxes: &[Mailbox]) -> String {
 
 /// A parameter of a field, on a line of its own: `; filename="report.pdf"`.
 pub fn parameter(name: &str, value: &str) -> String {
-    let plain = is_printable(value) && !value.contains(['"', '\\']);
+    // Many readers decode what looks like an encoded word here too, and drop blanks at the ends.
+    let plain =
+        is_printable(value) && !value.contains(['"', '\\']) && !value.contains("=?") && value.trim() == value;
     if plain && value.len() <= LONGEST_WORD {
         return format!(";\r\n {name}=\"{value}\"");
     }
@@ -190,6 +192,8 @@ mod tests {
         assert_eq!(parameter("filename", "a b.png"), ";\r\n filename=\"a b.png\"");
         assert_eq!(parameter("filename", "grö.pdf"), ";\r\n filename*=UTF-8''gr%C3%B6.pdf");
         assert_eq!(parameter("filename", "a\"b\r\nX: y"), ";\r\n filename*=UTF-8''a%22b%0D%0AX%3A%20y");
+        assert_eq!(parameter("filename", "=?x?=.txt"), ";\r\n filename*=UTF-8''%3D%3Fx%3F%3D.txt");
+        assert_eq!(parameter("filename", " a.txt"), ";\r\n filename*=UTF-8''%20a.txt");
         let long = parameter("filename", &"ö".repeat(30));
         assert!(long.starts_with(";\r\n filename*0*=UTF-8''%C3%B6"), "{long}");
         assert!(long.contains(";\r\n filename*1*=%C3%B6"), "{long}");
