@@ -8,6 +8,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use common::can_run;
 use mail::{python, python_with, send, send_typing, Scratch, Server, PICTURE};
@@ -29,6 +30,21 @@ fn the_sheets_mail_arrives() {
     assert!(stored.ends_with("\n\nI love computer networks!\n"), "{stored}");
     let ended = server.program.stop_cleanly(&[]);
     assert!(ended.out[0].contains(": from <ada@example.org> to bob@example.org: "), "{ended:#?}");
+}
+
+// `mail-client … | head -n 1`: nobody reads the transcript, and 0 still means that the mail is there.
+#[test]
+fn the_mail_goes_out_when_nobody_reads_the_transcript() {
+    let server = Server::start(&[]);
+    let address = server.address();
+    let mut client = Command::new(common::SOCKLAB)
+        .args(["mail-client", "--server", &address, "--from", "ada@example.org", "--to", "bob@example.org"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(client.stdout.take());
+    assert_eq!(client.wait().unwrap().code(), Some(0));
+    assert_eq!(server.stored().len(), 1);
 }
 
 // Option 2: text and images. The judge is Python's parser, which lists every defect it finds.

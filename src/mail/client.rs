@@ -53,7 +53,7 @@ pub fn run(args: &Args) -> Result<(), Error> {
     let verdicts = match plan.protection {
         Protection::None => {
             let stream = connect(&plan)?;
-            let mut dialogue = Dialogue::new(Plain::new(&stream), plan.timeout, Box::new(screen::say));
+            let mut dialogue = Dialogue::new(Plain::new(&stream), plan.timeout, Box::new(say));
             dialogue.greeting()?;
             deliver(dialogue, &own_name(&stream)?, &plan)
         }
@@ -61,7 +61,7 @@ pub fn run(args: &Args) -> Result<(), Error> {
             let context = tls::client(authorities)?;
             let stream = connect(&plan)?;
             let secure = secure(&context, &plan, Plain::new(&stream))?;
-            let mut dialogue = Dialogue::new(secure, plan.timeout, Box::new(screen::say));
+            let mut dialogue = Dialogue::new(secure, plan.timeout, Box::new(say));
             dialogue.greeting()?;
             deliver(dialogue, &own_name(&stream)?, &plan)
         }
@@ -69,7 +69,7 @@ pub fn run(args: &Args) -> Result<(), Error> {
             let context = tls::client(authorities)?;
             let stream = connect(&plan)?;
             let name = own_name(&stream)?;
-            let mut dialogue = Dialogue::new(Plain::new(&stream), plan.timeout, Box::new(screen::say));
+            let mut dialogue = Dialogue::new(Plain::new(&stream), plan.timeout, Box::new(say));
             dialogue.greeting()?;
             if !dialogue.hello(&name)?.has("STARTTLS") {
                 dialogue.quit()?;
@@ -94,8 +94,17 @@ fn connect(plan: &Plan) -> Result<TcpStream, Error> {
 fn secure<'s>(context: &Context, plan: &Plan, mut plain: Plain<'s>) -> Result<Tls<Plain<'s>>, Error> {
     plain.allow(Some(plan.timeout.map_or(HANDSHAKE_TIME, |timeout| timeout.min(HANDSHAKE_TIME))));
     let tls = Tls::connect(context, &plan.host, plain)?;
-    screen::say(&format!("-- {}, certificate verified for {}", tls.description(), plan.host))?;
+    say(&format!("-- {}, certificate verified for {}", tls.description(), plan.host))?;
     Ok(tls)
+}
+
+/// One line of the transcript. A reader who has seen enough (`| head -n 1`) does not stop the mail: it
+/// goes on in silence, so that the exit code still tells what became of it.
+fn say(line: &str) -> Result<(), Error> {
+    match screen::say(line) {
+        Err(Error::OutputClosed) => Ok(()),
+        outcome => outcome,
+    }
 }
 
 /// What is the same on every connection: introduce, log in, send.
@@ -114,7 +123,7 @@ fn deliver<S: Wire>(mut dialogue: Dialogue<S>, name: &str, plan: &Plan) -> Resul
 fn report(verdicts: &[Verdict]) -> Result<(), Error> {
     for verdict in verdicts {
         let word = if verdict.accepted() { "accepted" } else { "refused" };
-        screen::say(&format!("-- {}: {word}", verdict.address))?;
+        say(&format!("-- {}: {word}", verdict.address))?;
     }
     if verdicts.iter().all(Verdict::accepted) {
         return Ok(());
