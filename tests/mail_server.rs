@@ -1,5 +1,5 @@
 //! `mail-server` against clients of all kinds: in a hurry, silent, hostile, gone; and what it keeps of
-//! their mail when the plug is pulled or the disk is full.
+//! their mail when it is killed or the disk is full.
 
 mod common;
 #[path = "common/mail.rs"]
@@ -162,7 +162,7 @@ fn kill_9_loses_no_acknowledged_message() {
             std::thread::spawn(move || deliver_until_killed(port, &format!("{round}-{client}"), &sender));
         }
         drop(sender);
-        // So many acknowledged ones, then the plug is pulled while others are on their way.
+        // So many acknowledged ones, then it is killed while others are on their way.
         acknowledged.extend(receiver.iter().take(EACH));
         server.program.signal("KILL");
         acknowledged.extend(receiver.iter());
