@@ -6,7 +6,9 @@ mod http;
 
 use std::fs::{self, File};
 use std::io::Write;
+use std::net::TcpStream;
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{can_run, installed, is_root, socklab, Program, PATIENCE};
@@ -300,7 +302,7 @@ fn a_download_under_way_is_finished_when_the_server_is_asked_to_stop() {
 #[test]
 fn the_sheets_basic_form() {
     let site = site();
-    let (mut server, port) = serve(&site, &["--one-at-a-time"]);
+    let (server, port) = serve(&site, &["--one-at-a-time"]);
     #[rustfmt::skip]
     let probes: Vec<Probe> = vec![
         ("a file", get("/alphabet.txt", ""), "200c", &["=abcdefghijklmnopqrstuvwxyz", "Connection: close"]),
@@ -315,7 +317,9 @@ fn the_sheets_basic_form() {
         ("errata, web: a NUL", get("/%00", ""), "400c", &[]),
         ("POST", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nxy".to_vec(), "405c", &["Allow: GET, HEAD"]),
         ("no HTTP", b"Hello, server\r\n\r\n".to_vec(), "400c", &[]),
+        ("RFC 9112, 2.2: an empty line in front", [b"\r\n", &get("/alphabet.txt", "")[..]].concat(), "200c", &[]),
         ("half a request", b"GET /\r\n".to_vec(), "408c", &[]),
+        ("HEAD, refused before it is whole", b"HEAD /half HTTP/1.1\r\n".to_vec(), "408c", &["="]),
     ];
     probe_all(port, &probes);
 
@@ -326,9 +330,28 @@ fn the_sheets_basic_form() {
     assert!(begun.elapsed() > Duration::from_secs(1), "the second client is served after the silent one");
     drop(silent);
     assert_eq!(ask(port, &get("/alphabet.txt", "")).text(), ALPHABET);
-    server.wait_out("GET /alphabet.txt HTTP/1.1\" 200 26");
     let ended = server.stop_cleanly(&[]);
+    let logged = |text: &str| assert!(ended.out.iter().any(|line| line.contains(text)), "{text}: {ended:?}");
+    logged("GET /alphabet.txt HTTP/1.1\" 200 26");
+    logged("HEAD /half HTTP/1.1\" 408 0");
     assert!(ended.err.last().unwrap().ends_with("clients, one at a time"), "{ended:?}");
+}
+
+/// Empty lines are no request, however many: they must not keep everybody else out.
+#[test]
+fn the_basic_form_has_a_limit_for_empty_lines() {
+    let site = site();
+    let (server, port) = serve(&site, &["--one-at-a-time"]);
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let flood = thread::spawn(move || {
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(15) && stream.write_all(&b"\r\n".repeat(1000)).is_ok() {}
+    });
+    let begun = Instant::now();
+    assert_eq!(ask(port, &get("/alphabet.txt", "")).status, 200);
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    flood.join().unwrap();
+    server.stop_cleanly(&[]);
 }
 
 #[test]

@@ -21,7 +21,8 @@
 //! ```text
 //! client → server   GET /HelloWorld.html HTTP/1.1\r\nHost: localhost:6789\r\n\r\n
 //! server → client   HTTP/1.1 200 OK\r\nDate: …\r\nContent-Type: text/html; charset=utf-8\r\n
-//!                   Content-Length: 122\r\nConnection: close\r\n\r\n<!DOCTYPE html>…
+//!                   X-Content-Type-Options: nosniff\r\nContent-Length: 114\r\n
+//!                   Connection: close\r\n\r\n<!DOCTYPE html>…
 //! ```
 //!
 //! "Connection: close" is not decoration: HTTP/1.1 keeps connections open unless told, and a browser
@@ -94,13 +95,14 @@ pub fn serve(listener: &TcpListener, site: &Site) -> Result<u64, Error> {
 
 /// One request, one answer. Returns the request line, the status and the bytes of content sent.
 fn answer(connection: &TcpStream, site: &Site) -> io::Result<Option<(Vec<u8>, u16, u64)>> {
-    let message = match read_head(connection)? {
-        Ok(message) if message.is_empty() => return Ok(None),
-        Ok(message) => message,
-        Err(refusal) => return refuse(connection, b"", refusal),
-    };
+    let mut message = Vec::new();
+    let read = read_head(connection, &mut message)?;
+    if message.is_empty() {
+        return Ok(None);
+    }
     let line = request::first_line(&message);
-    let (mut file, size, kind) = match request::parse(&message).and_then(|request| find(&request, site)) {
+    let request = read.and_then(|()| request::parse(&message));
+    let (mut file, size, kind) = match request.and_then(|request| find(&request, site)) {
         Ok(found) => found,
         Err(refusal) => return refuse(connection, line, refusal),
     };
@@ -130,15 +132,21 @@ fn answer(connection: &TcpStream, site: &Site) -> io::Result<Option<(Vec<u8>, u1
     Ok(Some((line.to_vec(), 200, sent)))
 }
 
-/// Reads up to the empty line that ends the head; nothing at all if the client never began.
-fn read_head(connection: &TcpStream) -> io::Result<Result<Vec<u8>, Refusal>> {
+/// Reads into `message` up to the empty line that ends the head; nothing at all if the client never
+/// began. What did arrive stays there also when it is refused, for the log.
+fn read_head(connection: &TcpStream, message: &mut Vec<u8>) -> io::Result<Result<(), Refusal>> {
     let deadline = Instant::now() + REQUEST_TIME;
-    let (mut message, mut scanner, mut chunk) = (Vec::new(), Scanner::default(), [0; 1024]);
+    let (mut scanner, mut chunk) = (Scanner::default(), [0; 1024]);
     loop {
-        match scanner.scan(&message) {
+        // Empty lines in front are no request yet (RFC 9112, 2.2).
+        while message.starts_with(b"\r\n") {
+            message.drain(..2);
+            scanner = Scanner::default();
+        }
+        match scanner.scan(message) {
             Ok(Some(length)) => {
                 message.truncate(length);
-                return Ok(Ok(message));
+                return Ok(Ok(()));
             }
             Ok(None) if message.len() <= limits::HEAD => {}
             Ok(None) => return Ok(Err(Refusal { status: 431, why: "the head is too long" })),
@@ -146,11 +154,16 @@ fn read_head(connection: &TcpStream) -> io::Result<Result<Vec<u8>, Refusal>> {
         }
         let left = deadline.saturating_duration_since(Instant::now());
         connection.set_read_timeout(tcp::patience(left))?;
-        match tcp::receive(connection, &mut chunk) {
-            Ok(0) if message.is_empty() => return Ok(Ok(message)),
+        let received = match left.is_zero() {
+            // Also for a client that never pauses, and so never lets a read time out.
+            true => Err(io::ErrorKind::TimedOut.into()),
+            false => tcp::receive(connection, &mut chunk),
+        };
+        match received {
+            Ok(0) if message.is_empty() => return Ok(Ok(())),
             Ok(0) => return Ok(Err(Refusal::bad("the connection ended within the head"))),
             Ok(count) => message.extend_from_slice(&chunk[..count]),
-            Err(why) if is_timeout(&why) && message.is_empty() => return Ok(Ok(message)),
+            Err(why) if is_timeout(&why) && message.is_empty() => return Ok(Ok(())),
             Err(why) if is_timeout(&why) => {
                 return Ok(Err(Refusal { status: 408, why: "the request did not arrive in time" }));
             }

@@ -1,7 +1,7 @@
 //! The access log, in the Common Log Format that every log reader knows.
 //!
 //! ```text
-//! 127.0.0.1 - - [02/Jan/2024:03:04:05 +0000] "GET /HelloWorld.html HTTP/1.1" 200 122
+//! 127.0.0.1 - - [02/Jan/2024:03:04:05 +0000] "GET /HelloWorld.html HTTP/1.1" 200 114
 //! ```
 //!
 //! The request line is the client's; without escaping it could end the line and write one of its own,

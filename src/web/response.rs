@@ -4,7 +4,7 @@
 //! HTTP/1.1 200 OK
 //! Date: Tue, 02 Jan 2024 03:04:05 GMT
 //! Content-Type: text/html; charset=utf-8
-//! Content-Length: 122
+//! Content-Length: 114
 //!
 //! <!DOCTYPE html>…
 //! ```
