@@ -183,7 +183,46 @@ fn redirects_are_followed_if_asked() {
     server.stop_cleanly(&[]);
     let away = "HTTP/1.1 302 Found\r\nLocation: https://localhost/\r\nContent-Length: 0\r\n\r\n";
     let ended = client(away, &["--follow", "5"]);
-    assert!(ended.err[0].contains("this client has no TLS"), "{ended:?}");
+    assert!(ended.code == 1 && ended.err[0].contains("this client has no TLS"), "{ended:?}");
+    let ended = client(away, &[]);
+    assert_eq!((ended.code, ended.err.len()), (0, 0), "nobody wanted to go there: {ended:?}");
+}
+
+/// Who asked to be led to a file must not get the page that only says "elsewhere", saved under its name.
+#[test]
+fn a_redirect_too_many_is_an_error_and_saves_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let server = thread::spawn(move || {
+        for _ in 0..3 {
+            let (mut connection, _) = listener.accept().unwrap();
+            let _ = connection.read(&mut [0; 1024]);
+            let answer = "HTTP/1.1 302 Found\r\nLocation: /again\r\nContent-Length: 3\r\n\r\nbye";
+            connection.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    let folder = folder();
+    let path = folder.0.join("saved");
+    let ended =
+        socklab(&["web-client", "127.0.0.1", &port, "x", "--follow", "2", "-o", path.to_str().unwrap()], b"");
+    assert!(ended.code == 1 && ended.err[0].contains("after 2 redirects"), "{ended:?}");
+    assert!(!path.exists());
+    server.join().unwrap();
+}
+
+#[test]
+fn a_file_is_saved_even_if_nobody_reads_the_head() {
+    let (port, server) = canned("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nHello");
+    let folder = folder();
+    let path = folder.0.join("saved");
+    // A pipe whose reader has gone.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_socklab"));
+    command.args(["web-client", "127.0.0.1", &port, "x", "-o"]).arg(&path).stdout(writer);
+    assert!(command.status().unwrap().success());
+    assert_eq!(fs::read(&path).unwrap(), b"Hello");
+    server.join().unwrap();
 }
 
 #[test]

@@ -16,7 +16,7 @@
 //! ```text
 //! client → server   GET /HelloWorld.html HTTP/1.1\r\n
 //!                   Host: 127.0.0.1:6789\r\nUser-Agent: socklab\r\nAccept: */*\r\nConnection: close\r\n\r\n
-//! server → client   HTTP/1.1 200 OK\r\n…\r\nContent-Length: 122\r\n\r\n<!DOCTYPE html>…
+//! server → client   HTTP/1.1 200 OK\r\n…\r\nContent-Length: 114\r\n\r\n<!DOCTYPE html>…
 //! ```
 //!
 //! Why not just read until the server closes? Because that cannot tell a whole file from one whose
@@ -66,7 +66,7 @@ const FLAGS: &[Flag] = &[
         value: "N",
         kind: Kind::Count(0, 50),
         default: Some("0"),
-        help: "go where redirects lead, up to N of them",
+        help: "follow up to N redirects and fail at one more; 0 shows a redirect as any answer",
     },
     usage::timeout("10"),
 ];
@@ -77,14 +77,14 @@ pub const USAGE: Usage = Usage { operands: OPERANDS, flags: FLAGS, ..Usage::NONE
 /// Runs `web-client`.
 pub fn run(args: &Args) -> Result<(), Error> {
     let mut url = Url::new(args.text("HOST"), args.port("PORT"), args.bytes("PATH"));
-    let mut redirects = args.count("--follow");
-    loop {
-        match ask(&url, args, redirects > 0)? {
+    let most = args.count("--follow");
+    for _ in 0..=most {
+        match ask(&url, args, most > 0)? {
             None => return Ok(()),
             Some(next) => url = next,
         }
-        redirects -= 1;
     }
+    Err(Error::Failed(format!("redirected once more after {most} redirects (--follow N says how many)")))
 }
 
 /// One request, one answer. Returns where to ask next, if the answer is a redirect and `follow` says
@@ -100,9 +100,15 @@ fn ask(url: &Url, args: &Args, follow: bool) -> Result<Option<Url>, Error> {
 
     let mut reader = Reader::new(&connection);
     let head = reader.head(timeout)?;
-    show(&head)?;
-    if let Some(next) = redirect(&head, url)?.filter(|_| follow) {
-        return Ok(Some(next));
+    match show(&head) {
+        // As in `-o FILE | head -n 1`: who reads no further still wants the file.
+        Err(Error::OutputClosed) if args.has("--output") => {}
+        shown => shown?,
+    }
+    if follow {
+        if let Some(next) = redirect(&head, url)? {
+            return Ok(Some(next));
+        }
     }
     if args.has("--fail") && head.status >= 400 {
         return Err(Error::Failed(format!("the server answered {}", escape(head.status_line()))));
@@ -137,20 +143,15 @@ fn show(head: &Head) -> Result<(), Error> {
     screen::say("")
 }
 
-/// Where an answer redirects to. A redirect that names no place, or one we cannot go to, is only an
-/// error if somebody wants to go there; then it is shown as the answer it is.
+/// Where an answer redirects to, if it does. Errs when we cannot go there.
 fn redirect(head: &Head, url: &Url) -> Result<Option<Url>, Error> {
     if !matches!(head.status, 301 | 302 | 303 | 307 | 308) {
         return Ok(None);
     }
     let Some(location) = head.fields()?.only("Location") else { return Ok(None) };
-    match url.follow(location) {
-        Ok(next) => Ok(Some(next)),
-        Err(why) => {
-            screen::note(&format!("cannot follow the redirect to {}: {why}", escape(location)));
-            Ok(None)
-        }
-    }
+    let next = url.follow(location);
+    let cannot = |why| Error::Failed(format!("cannot follow the redirect to {}: {why}", escape(location)));
+    next.map(Some).map_err(cannot)
 }
 
 /// Saves the body.
