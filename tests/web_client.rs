@@ -215,11 +215,11 @@ fn a_file_is_saved_even_if_nobody_reads_the_head() {
     let (port, server) = canned("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nHello");
     let folder = folder();
     let path = folder.0.join("saved");
-    // A pipe whose reader has gone.
-    let (reader, writer) = std::io::pipe().unwrap();
+    // A standard output whose reader has gone.
+    let (reader, writer) = std::os::unix::net::UnixStream::pair().unwrap();
     drop(reader);
     let mut command = Command::new(env!("CARGO_BIN_EXE_socklab"));
-    command.args(["web-client", "127.0.0.1", &port, "x", "-o"]).arg(&path).stdout(writer);
+    command.args(["web-client", "127.0.0.1", &port, "x", "-o"]).arg(&path).stdout(std::os::fd::OwnedFd::from(writer));
     assert!(command.status().unwrap().success());
     assert_eq!(fs::read(&path).unwrap(), b"Hello");
     server.join().unwrap();
