@@ -57,27 +57,21 @@ pub const USAGE: Usage = Usage { operands: OPERANDS, flags: FLAGS, ..Usage::NONE
 /// The longest heartbeat: a word and two numbers. One that is longer is none.
 const LONGEST: usize = 128;
 
-/// How often the table is looked through at most; it has up to 10,000 places.
-const SHORTEST_LOOK: Duration = Duration::from_millis(20);
+/// Below this every client would have stopped before its next beat.
+const SHORTEST_TIMEOUT: Duration = Duration::from_millis(1);
 
 /// Runs `heartbeat-server`.
 pub fn run(args: &Args) -> Result<(), Error> {
     let socket = udp::serve_on(args.text("--bind"), args.port("PORT"), PORT)?;
-    let timeout = args.seconds("--timeout").max(Duration::from_millis(1));
+    let timeout = args.seconds("--timeout").max(SHORTEST_TIMEOUT);
     let mut table = Table::new(timeout, MOST_CLIENTS);
     let mut buffer = [0; LONGEST + 1];
     let (mut received, mut full, mut warned) = (0, false, false);
-    // When the table has to be looked through again; set by the last look or by the first client.
-    let mut look: Option<Instant> = None;
     loop {
-        let now = Instant::now();
-        if look.is_some_and(|look| look <= now) {
-            for address in table.expire(now) {
-                say(&format!("{} stopped", show(address)))?;
-            }
-            look = table.next().map(|next| next.max(now + SHORTEST_LOOK));
+        for address in table.expire(Instant::now()) {
+            say(&format!("{} stopped", show(address)))?;
         }
-        let (length, address) = match udp::receive_until(&socket, &mut buffer, look)? {
+        let (length, address) = match udp::receive_until(&socket, &mut buffer, table.next())? {
             Arrival::Stopped => break,
             Arrival::Timeout => continue,
             Arrival::Datagram(length, address) => (length, address),
@@ -87,14 +81,12 @@ pub fn run(args: &Args) -> Result<(), Error> {
             say(&format!("{} sent no heartbeat: {}", show(address), escape(&buffer[..length])))?;
             continue;
         };
-        let now = Instant::now();
-        match table.beat(address, beat, now) {
+        match table.beat(address, beat, Instant::now()) {
             Ok(events) => {
                 if !std::mem::replace(&mut warned, true) {
                     note("time differences compare two clocks: without synchronisation they say little");
                 }
                 tell(&show(address), beat, &events)?;
-                look = look.or(Some(now + timeout));
             }
             Err(_) if !std::mem::replace(&mut full, true) => {
                 note(&format!("{MOST_CLIENTS} clients are known and running; others are not watched"));

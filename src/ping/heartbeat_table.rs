@@ -10,7 +10,7 @@
 //! |---|---|
 //! | the next | nothing to say |
 //! | further on | those between are lost, until they arrive after all |
-//! | further on by more than 10,000 | a restart |
+//! | further on, or back, by more than 10,000 | a restart |
 //! | 1, or lower by more than 64, and sent after the highest | a restart: the client began again |
 //! | lower, not seen yet | late |
 //! | seen before, or too old to know | a duplicate |
@@ -18,8 +18,12 @@
 //! The stamp alone does not make a restart: a client may stamp what it sends again anew. The restart's
 //! line compares two stamps of the *client's* clock, so it needs no synchronised clocks; a
 //! client whose clock is set back between a beat and its restart shows duplicates until it is past.
+//!
+//! Nothing here looks through all clients: they stand in the order in which they were last heard, so
+//! who stops next, and who is forgotten first, is the first in a set. A stranger who sends a beat
+//! from ten thousand forged addresses takes our memory up to its bound, and little of our time.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -100,20 +104,21 @@ struct Client {
     /// Bit n % WINDOW: whether number n, of the window below the highest, has come.
     seen: [u64; (WINDOW / 64) as usize],
     heard: Instant,
-    stopped: bool,
 }
 
-/// Every client.
+/// Every client. Each is in `clients` and in one of the two sets, under the time it was last heard.
 #[derive(Debug)]
 pub struct Table {
     clients: HashMap<SocketAddr, Client>,
+    running: BTreeSet<(Instant, SocketAddr)>,
+    stopped: BTreeSet<(Instant, SocketAddr)>,
     timeout: Duration,
     most: usize,
 }
 
 impl Client {
     fn new(beat: Beat, now: Instant) -> Client {
-        let mut client = Client { highest: beat, seen: [0; 16], heard: now, stopped: false };
+        let mut client = Client { highest: beat, seen: [0; 16], heard: now };
         client.mark(beat.sequence, true);
         client
     }
@@ -145,8 +150,10 @@ impl Client {
             self.highest = beat;
             return (jump > 1).then_some(Event::Lost(highest + 1, beat.sequence - 1));
         }
-        let again = beat.sequence == 1 || highest - beat.sequence > LATEST;
-        if beat.sent > self.highest.sent && again {
+        let back = highest - beat.sequence;
+        let again = beat.sent > self.highest.sent && (beat.sequence == 1 || back > LATEST);
+        // So far back that no datagram travels for so long, whatever its stamp.
+        if again || back > LARGEST_JUMP {
             *self = Client::new(beat, self.heard);
             return Some(Event::Restarted(beat.sequence));
         }
@@ -161,7 +168,8 @@ impl Client {
 impl Table {
     /// Clients that are silent for `timeout` have stopped; at most `most` are known.
     pub fn new(timeout: Duration, most: usize) -> Table {
-        Table { clients: HashMap::new(), timeout, most }
+        let (running, stopped) = (BTreeSet::new(), BTreeSet::new());
+        Table { clients: HashMap::new(), running, stopped, timeout, most }
     }
 
     /// How many clients are known, stopped ones included.
@@ -172,39 +180,52 @@ impl Table {
     /// A beat from `address` at `now`. Errs when the table is full of clients that have not stopped.
     pub fn beat(&mut self, address: SocketAddr, beat: Beat, now: Instant) -> Result<Vec<Event>, TableFull> {
         if let Some(client) = self.clients.get_mut(&address) {
-            let back = std::mem::take(&mut client.stopped).then_some(Event::Back);
+            self.running.remove(&(client.heard, address));
+            let back = self.stopped.remove(&(client.heard, address)).then_some(Event::Back);
             client.heard = now;
+            self.running.insert((now, address));
             return Ok(back.into_iter().chain(client.take(beat)).collect());
         }
         if self.clients.len() >= self.most {
-            let stopped = self.clients.iter().filter(|(_, client)| client.stopped);
-            let oldest = stopped.min_by_key(|(_, client)| client.heard).map(|(&address, _)| address);
-            self.clients.remove(&oldest.ok_or(TableFull)?);
+            let (_, oldest) = self.stopped.pop_first().ok_or(TableFull)?;
+            self.clients.remove(&oldest);
         }
         self.clients.insert(address, Client::new(beat, now));
+        self.running.insert((now, address));
         // A client that began before this server did is not missing its earlier beats here.
         Ok(vec![Event::New])
     }
 
     /// Who has stopped by `now`, the one silent for longest first; forgets those that stopped long ago.
     pub fn expire(&mut self, now: Instant) -> Vec<SocketAddr> {
-        let timeout = self.timeout;
-        self.clients.retain(|_, client| now - client.heard < timeout + FORGET_AFTER);
-        let silent = |client: &Client| !client.stopped && now - client.heard >= timeout;
-        let mut gone: Vec<(Instant, SocketAddr)> = Vec::new();
-        for (&address, client) in self.clients.iter_mut().filter(|(_, client)| silent(client)) {
-            client.stopped = true;
-            gone.push((client.heard, address));
+        let mut gone = Vec::new();
+        while let Some((heard, address)) = first_heard_by(&mut self.running, now, self.timeout) {
+            self.stopped.insert((heard, address));
+            gone.push(address);
         }
-        gone.sort();
-        gone.into_iter().map(|(_, address)| address).collect()
+        while let Some((_, address)) = first_heard_by(&mut self.stopped, now, self.timeout + FORGET_AFTER) {
+            self.clients.remove(&address);
+        }
+        gone
     }
 
     /// When to call [`Table::expire`] again: when the next client will have stopped; `None` if none can.
     pub fn next(&self) -> Option<Instant> {
-        let running = self.clients.values().filter(|client| !client.stopped);
-        running.map(|client| client.heard + self.timeout).min()
+        self.running.first().map(|(heard, _)| *heard + self.timeout)
     }
+}
+
+/// Takes the first out of `order` if at `now` it has been silent for `silence`.
+fn first_heard_by(
+    order: &mut BTreeSet<(Instant, SocketAddr)>,
+    now: Instant,
+    silence: Duration,
+) -> Option<(Instant, SocketAddr)> {
+    let (heard, _) = order.first()?;
+    if now.saturating_duration_since(*heard) < silence {
+        return None;
+    }
+    order.pop_first()
 }
 
 /// The table has no place for another client.
@@ -283,6 +304,32 @@ mod tests {
             Some(Duplicate(1)),
         ];
         assert_eq!(events(&beats), expected);
+    }
+
+    #[test]
+    fn a_jump_back_of_more_than_10_000_is_a_restart_whatever_the_stamp() {
+        use Event::*;
+        let beats = [(20_000, 9), (10_000, 9), (9_999, 9), (10_000, 9)];
+        assert_eq!(events(&beats), [Some(New), Some(Duplicate(10_000)), Some(Restarted(9_999)), None]);
+    }
+
+    #[test]
+    fn a_full_table_under_a_flood_of_new_addresses_takes_the_oldest_out_without_a_search() {
+        let mut table = Table::new(TIMEOUT, MOST_CLIENTS);
+        let (start, beat) = (Instant::now(), Beat { sequence: 1, sent: 1 });
+        let address = |number: u32| SocketAddr::from((number.to_be_bytes(), 9));
+        let mut now = start;
+        // Twenty times the table's size; a search through all of it each time would take minutes.
+        for number in 0..20 * MOST_CLIENTS as u32 {
+            now += Duration::from_millis(1);
+            table.expire(now);
+            table.beat(address(number), beat, now).unwrap();
+        }
+        assert_eq!(table.known(), MOST_CLIENTS);
+        assert_eq!(table.running.len() + table.stopped.len(), MOST_CLIENTS);
+        assert!(start.elapsed() < Duration::from_secs(30));
+        let oldest = address(19 * MOST_CLIENTS as u32);
+        assert_eq!(table.stopped.first().map(|(_, address)| *address), Some(oldest));
     }
 
     #[test]
