@@ -64,6 +64,8 @@ fn the_same_lines_as_iputils_over_a_router() {
         &["-c1", "-6", "-s2000", "fd02::2"],
         &["-c2", "-i0.05", "127.0.0.1"],
         &["-c1", "::1"],
+        // 0 is no limit.
+        &["-c1", "-W0", "10.0.2.2"],
         // A time to live of 1 ends at the router.
         &["-c2", "-i0.05", "-t1", "-W1", "10.0.2.2"],
         &["-c1", "-t1", "-W1", "fd02::2"],

@@ -60,7 +60,7 @@ const FLAGS: &[Flag] = &[
         help: "end after so many requests (default: at Ctrl-C)",
     },
     seconds("--interval", "-i", "1", "send a request each so many seconds"),
-    seconds("--wait", "-W", "1", "wait so long for each reply"),
+    seconds("--wait", "-W", "1", "wait so long for each reply (0: for ever)"),
     Flag {
         name: "--size",
         short: "-s",
@@ -100,6 +100,9 @@ const SHORTEST_FOR_USERS: Duration = Duration::from_millis(2);
 
 /// How long a wait may be without a look at what else is due.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
+
+/// What `-W 0` means in iputils: no limit.
+const FOR_EVER: Duration = Duration::from_secs(1_000 * 86_400);
 
 /// How many names are remembered.
 const MOST_NAMES: usize = 256;
@@ -161,7 +164,7 @@ fn ping(args: &Args) -> Result<(), Error> {
         link,
         pings: Pings::new(size, random.bits()),
         stats,
-        patience: args.seconds("--wait"),
+        patience: Some(args.seconds("--wait")).filter(|wait| !wait.is_zero()).unwrap_or(FOR_EVER),
         quiet: args.has("--quiet"),
         stamps: args.has("--stamps"),
         flood,
