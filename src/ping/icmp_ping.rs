@@ -225,8 +225,9 @@ impl Run {
     /// iputils: there may be a route again in a second. Only where there is no route for the very first,
     /// nothing can be learnt about the host, and the program ends.
     pub(super) fn send(&mut self) -> Result<(), Error> {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = Instant::now();
+        // Last of all, since the kernel's stamp of the reply is compared with it.
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let (sequence, payload) = self.pings.next(now, wall);
         let outcome = self.link.send(sequence, &payload);
         self.stats().sent(now);

@@ -173,8 +173,8 @@ impl IcmpProber {
 
     fn probe(&mut self, ttl: u8, patience: Duration) -> Result<Option<Probe>, Error> {
         self.link.set_ttl(ttl)?;
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let began = Instant::now();
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let (wanted, payload) = self.pings.next(began, wall);
         let sent = self.link.send(wanted, &payload);
         sent.map_err(|why| Error::io(format!("cannot send to {}", self.target.ip()), &why))?;
