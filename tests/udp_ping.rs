@@ -169,6 +169,13 @@ fn a_closed_port_is_reported_at_once() {
 }
 
 #[test]
+fn port_0_is_nobodys() {
+    let ended = client("0", &["-c", "1"]);
+    assert_eq!(ended.code, 1);
+    assert!(ended.err[0].contains("127.0.0.1:0: no server has port 0"), "{ended:#?}");
+}
+
+#[test]
 fn ctrl_c_ends_with_the_statistics() {
     let (_server, port) = server(&["--loss", "0"]);
     let mut program = Program::socklab(&["udp-ping-client", "127.0.0.1", &port, "-i", "30"]);
