@@ -102,11 +102,6 @@ pub fn connect(host: &str, port: u16, family: Family) -> Result<UdpSocket, Error
         ));
     }
     let address = resolve(host, port, family)?[0];
-    if port == 0 {
-        // Linux takes it, and then the socket counts as not connected.
-        let text = format!("cannot reach {}: no server has port 0 (give the one it printed)", show(address));
-        return Err(Error::Failed(text));
-    }
     let any = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
     let socket = UdpSocket::bind(any).map_err(|why| Error::io("cannot open a UDP socket", &why))?;
     socket.connect(address).map_err(|why| Error::io(format!("cannot reach {}", show(address)), &why))?;
