@@ -142,6 +142,12 @@ fn hosts_that_answer_late_twice_or_with_damage() {
     assert!(text(&ours).contains("Request timed out: icmp_seq=1"), "{ours:#?}");
     let time: f64 = late.split("time=").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
     assert!(time >= 500.0, "it is not taken for a later ping's: {late}");
+    drop(_host);
+
+    // `time` is from the first request to the last, and waiting for the reply does not count.
+    let _host = answer("late");
+    let ours = net.socklab("a", &["ping", "-c1", "-W2", "10.0.2.2"]).finish();
+    assert!(text(&ours).contains("1 received, 0% packet loss, time 0ms"), "{ours:#?}");
 }
 
 #[test]

@@ -44,11 +44,6 @@ impl Stats {
     /// A request has been sent at `now`.
     pub fn sent(&mut self, now: Instant) {
         self.transmitted += 1;
-        self.heard(now);
-    }
-
-    /// Something happened at `now`: the `time` of the last line ends with it.
-    pub fn heard(&mut self, now: Instant) {
         self.first.get_or_insert(now);
         self.last = Some(now);
     }
@@ -78,7 +73,7 @@ impl Stats {
         self.squares += u128::from(micros) * u128::from(micros);
     }
 
-    /// From the first request to the last thing that happened.
+    /// From the first request to the last one: with iputils the wait for the last reply does not count.
     pub fn elapsed(&self) -> Duration {
         match (self.first, self.last) {
             (Some(first), Some(last)) => last.saturating_duration_since(first),

@@ -159,7 +159,9 @@ fn ping(args: &Args) -> Result<(), Error> {
     let stats = Arc::new(Mutex::new(Stats::default()));
     let shown = Arc::clone(&stats);
     stop::on_quit(move || note(&lock(&shown).so_far()));
-    let typed_address = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+    // A link-local address names its interface: fe80::1%eth0.
+    let address = host.trim_matches(['[', ']']).split('%').next().unwrap_or_default();
+    let typed_address = address.parse::<IpAddr>().is_ok();
     let mut run = Run {
         link,
         pings: Pings::new(size, random.bits()),
@@ -318,7 +320,6 @@ impl Run {
         {
             let mut stats = lock(&self.stats);
             stats.pipe = stats.pipe.max(stats.transmitted.saturating_sub(answer.number) + 1);
-            stats.heard(Instant::now());
             if answer.duplicate {
                 stats.replied_again(rtt);
             } else {
@@ -359,7 +360,6 @@ impl Run {
             let mut stats = lock(&self.stats);
             stats.errors += 1;
             stats.pipe = stats.pipe.max(stats.transmitted.saturating_sub(number) + 1);
-            stats.heard(Instant::now());
         }
         let what = if v6 { names::v6(kind, code, rest) } else { names::v4(kind, code, rest) };
         self.line(&format!("From {who} icmp_seq={sequence} {what}"))

@@ -208,7 +208,6 @@ impl Client {
             Verdict::Reply(sequence) if awaited == Some(sequence) && in_time => {
                 let rtt = rtt_of(sequence);
                 self.stats.replied(rtt);
-                self.stats.heard(now);
                 // What was judged equals a ping of ours, so it is shown whole.
                 say(&format!("{} rtt={:.6} s", escape(bytes), rtt.as_secs_f64()))?;
                 return Ok(true);
