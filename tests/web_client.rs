@@ -219,7 +219,10 @@ fn a_file_is_saved_even_if_nobody_reads_the_head() {
     let (reader, writer) = std::os::unix::net::UnixStream::pair().unwrap();
     drop(reader);
     let mut command = Command::new(env!("CARGO_BIN_EXE_socklab"));
-    command.args(["web-client", "127.0.0.1", &port, "x", "-o"]).arg(&path).stdout(std::os::fd::OwnedFd::from(writer));
+    command
+        .args(["web-client", "127.0.0.1", &port, "x", "-o"])
+        .arg(&path)
+        .stdout(std::os::fd::OwnedFd::from(writer));
     assert!(command.status().unwrap().success());
     assert_eq!(fs::read(&path).unwrap(), b"Hello");
     server.join().unwrap();
