@@ -14,6 +14,7 @@ use std::path::Path;
 use super::base64;
 use super::header;
 use crate::kit::error::Error;
+use crate::kit::progress::Progress;
 
 /// The beginnings of the formats that are known, and what mail calls them.
 const MARKS: [(&[u8], &str); 5] = [
@@ -24,6 +25,9 @@ const MARKS: [(&[u8], &str); 5] = [
     // RIFF, four bytes of length, WEBP: see `media_type`.
     (b"RIFF", "image/webp"),
 ];
+
+/// Files from this size on are on their way long enough to be watched: 1 MiB.
+const LARGE: u64 = 1 << 20;
 
 /// One file, open for reading.
 #[derive(Debug)]
@@ -69,11 +73,32 @@ impl Attachment {
         )
     }
 
-    /// Writes its bytes as base64. Errs when it cannot be read to the length it had.
+    /// Writes its bytes as base64, with a progress bar on a terminal if they are many. Errs when it
+    /// cannot be read to the length it had.
     pub fn copy(&self, to: &mut impl std::io::Write) -> std::io::Result<()> {
         let mut file = &self.file;
         file.rewind()?;
-        base64::copy(&mut file, self.size, to)
+        if self.size < LARGE {
+            return base64::copy(&mut file, self.size, to);
+        }
+        let mut counted = Counted { file, progress: Progress::new(&self.name, Some(self.size)) };
+        let outcome = base64::copy(&mut counted, self.size, to);
+        counted.progress.finish();
+        outcome
+    }
+}
+
+/// A file that tells how much of it has been read.
+struct Counted<'a> {
+    file: &'a File,
+    progress: Progress,
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.file.read(into)?;
+        self.progress.advance(count as u64);
+        Ok(count)
     }
 }
 

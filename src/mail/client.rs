@@ -23,8 +23,7 @@
 //! have changed the list of extensions.
 //!
 //! Limits: one message to one server that the user names; a real mail server would look up the
-//! recipient's (the MX record), keep the message, and try again for days. Text of up to 10 MiB. No
-//! progress bar while a large file is on its way.
+//! recipient's (the MX record), keep the message, and try again for days. Text of up to 10 MiB.
 
 use std::net::TcpStream;
 use std::time::{Duration, SystemTime};
