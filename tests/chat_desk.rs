@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 
 use common::chat::{hear, name, say, serve_once, server, wait_for_threads, SETTLED};
 use common::clients::{assert_escaped, connect, crowd};
-use common::system::Folder;
+use common::system::{threads, Folder};
 use common::{socklab, Program, PATIENCE, SOCKLAB};
 
 #[test]
 fn the_line_shown_last_is_the_one_that_is_answered() {
     let (mut server, port) = server();
     let clients = [connect(port), connect(port), connect(port)];
+    wait_for_threads(&server, 3);
     // All speak at once, the first is shown.
     for (number, client) in clients.iter().enumerate() {
         say(client, &format!("from {number}"));
@@ -25,6 +26,8 @@ fn the_line_shown_last_is_the_one_that_is_answered() {
         }
     }
     let mut left: Vec<usize> = vec![1, 2];
+    // Their threads are there and have something to read: they have drawn their tickets by then.
+    thread::sleep(Duration::from_millis(200));
     server.type_line("for 0");
     assert_eq!(hear(&clients[0]), "for 0");
     // The first speaks again and has to wait for the others: turns are fair.
@@ -113,6 +116,33 @@ fn one_that_leaves_while_it_waits_gives_its_turn_up_and_is_still_heard() {
     }
     server.type_line("for c");
     assert_eq!(hear(&third), "for c");
+    server.stop_cleanly(&[": left"]);
+}
+
+#[test]
+fn those_that_leave_give_their_places_back_while_somebody_is_being_answered() {
+    let mut server = Program::socklab(&["chat-server", "0", "--bind", "127.0.0.1", "--max-clients", "3"]);
+    let port = server.port();
+    let first = connect(port);
+    say(&first, "at the prompt");
+    server.wait_out(": at the prompt");
+    // One says nothing, the other waits for its turn; both leave.
+    let (silent, waiting) = (connect(port), connect(port));
+    say(&waiting, "and I?");
+    wait_for_threads(&server, 3);
+    thread::sleep(Duration::from_millis(200));
+    drop((silent, waiting));
+    // The server is not full: these two get a thread although nobody has been answered.
+    let newcomers = [connect(port), connect(port)];
+    let names: Vec<String> = newcomers.iter().map(name).collect();
+    let deadline = Instant::now() + PATIENCE;
+    while !names.iter().all(|name| threads(server.pid()).iter().any(|thread| name.starts_with(thread))) {
+        assert!(Instant::now() < deadline, "{:?}", threads(server.pid()));
+        thread::sleep(Duration::from_millis(5));
+    }
+    server.type_line("for the first");
+    assert_eq!(hear(&first), "for the first");
+    server.wait_out(": and I?");
     server.stop_cleanly(&[": left"]);
 }
 

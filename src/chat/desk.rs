@@ -5,8 +5,13 @@
 //! everything is shown in somebody's turn: **the line shown last is the one that is answered**, in a
 //! pipe as at a terminal, where the prompt names the client too.
 //!
-//! Turns go by number, as at a counter that hands out tickets. A `Mutex` alone would not do: it does
-//! not say who gets it next, and a client that writes quickly could keep the desk for itself.
+//! Turns go in order, as at a counter that hands out tickets. A `Mutex` alone would not do: it does
+//! not say who gets it next, and a client that writes quickly could keep the desk for itself. Each
+//! ticket has a condition variable of its own, so that the end of a turn wakes the next and nobody else.
+//!
+//! A client that leaves must not keep its thread and its place until the operator has answered somebody
+//! else. So what is left to say about it, a [`Parting`], goes into a queue that is shown at the end of
+//! the turn under way; and one that leaves while it waits for its turn gives its ticket up.
 //!
 //! # A client that leaves in its turn
 //!
@@ -21,7 +26,10 @@
 //! - in a pipe or a file no person reacts to anything: its lines were prepared, one for each exchange in
 //!   order, so one line goes, the one that this exchange would have used.
 
+use std::collections::VecDeque;
+use std::io;
 use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -34,22 +42,56 @@ use crate::kit::{screen, stop};
 /// How long after a client has left in its turn a person may still be typing to it unawares.
 pub const REACTION: Duration = Duration::from_secs(1);
 
+/// How often one that waits for its turn looks whether its client is still there.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How many bytes of partings may wait to be shown; with more than that, those that leave wait for a
+/// turn like everybody else.
+const MOST_PARTINGS: usize = 1 << 20;
+
+/// What a parting takes at least.
+const PARTING: usize = 200;
+
 /// The desk.
 #[derive(Debug)]
 pub struct Desk {
-    tickets: Mutex<Tickets>,
-    /// Notified when a turn ends.
-    changed: Condvar,
+    queue: Mutex<Queue>,
+    /// Notified when a turn ends; only [`Desk::watch`] waits for it.
+    ended: Condvar,
     seat: Mutex<Seat>,
 }
 
-/// Who is next.
+/// Who is next, and what is to be shown before.
 #[derive(Debug, Default)]
-struct Tickets {
-    /// The number that the next thread draws.
-    next: u64,
-    /// The number whose turn it is.
-    serving: u64,
+struct Queue {
+    /// It is somebody's turn.
+    taken: bool,
+    /// Those that wait, in order.
+    waiting: VecDeque<Arc<Ticket>>,
+    partings: Vec<Parting>,
+    /// What they take.
+    bytes: usize,
+    /// How many turns have ended.
+    turns: u64,
+}
+
+/// One that waits for its turn.
+#[derive(Debug, Default)]
+struct Ticket {
+    /// It is its turn. Read and written under the lock of the queue.
+    called: AtomicBool,
+    bell: Condvar,
+}
+
+/// What is left to say when a client has gone: its last lines, and how it ended.
+#[derive(Debug)]
+pub struct Parting {
+    /// Who.
+    pub client: SocketAddr,
+    /// What it said while it waited for its turn.
+    pub lines: Vec<Vec<u8>>,
+    /// `left`, or what went wrong.
+    pub ending: String,
 }
 
 /// What the one whose turn it is may use.
@@ -76,7 +118,7 @@ impl Desk {
         let keyboard = Keyboard::open()?;
         let watch = !keyboard.is_device()?;
         let seat = Mutex::new(Seat { keyboard, broken_off: None });
-        let desk = Arc::new(Desk { tickets: Mutex::default(), changed: Condvar::new(), seat });
+        let desk = Arc::new(Desk { queue: Mutex::default(), ended: Condvar::new(), seat });
         if watch {
             let desk = Arc::clone(&desk);
             let body = move || {
@@ -91,15 +133,61 @@ impl Desk {
         Ok(desk)
     }
 
-    /// Waits for a turn.
-    pub fn turn(&self) -> Turn<'_> {
-        let mut tickets = self.tickets.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = tickets.next;
-        tickets.next += 1;
-        while tickets.serving != number {
-            tickets = self.changed.wait(tickets).unwrap_or_else(PoisonError::into_inner);
+    /// Waits for a turn for the client at the other end of `connection`. `None`: it has left meanwhile,
+    /// and what is left to say about it is for [`Desk::part`].
+    pub fn turn(&self, connection: &TcpStream) -> io::Result<Option<Turn<'_>>> {
+        self.take(|| wire::has_left(connection))
+    }
+
+    /// Has a parting shown, as soon as that disturbs nobody. Does not wait, unless too much waits
+    /// already.
+    pub fn part(&self, parting: Parting) -> Result<(), Error> {
+        let bytes = PARTING + parting.lines.iter().map(|line| PARTING + line.len()).sum::<usize>();
+        let mut queue = self.lock();
+        if !queue.partings.is_empty() && queue.bytes + bytes > MOST_PARTINGS {
+            drop(queue);
+            return match self.take(|| Ok(false))? {
+                Some(mut turn) => turn.part(&parting),
+                None => Ok(()),
+            };
         }
-        drop(tickets);
+        queue.bytes += bytes;
+        queue.partings.push(parting);
+        // Whoever has the turn shows it at its end; with nobody there, that is now.
+        if !queue.taken {
+            queue.taken = true;
+            drop(queue);
+            drop(self.sit_down());
+        }
+        Ok(())
+    }
+
+    /// Waits for a turn, or until `given_up`.
+    fn take(&self, given_up: impl Fn() -> io::Result<bool>) -> io::Result<Option<Turn<'_>>> {
+        let mut queue = self.lock();
+        if queue.taken {
+            let ticket = Arc::new(Ticket::default());
+            queue.waiting.push_back(Arc::clone(&ticket));
+            loop {
+                queue = ticket.bell.wait_timeout(queue, LOOK).unwrap_or_else(PoisonError::into_inner).0;
+                if ticket.called.load(Ordering::Relaxed) {
+                    break;
+                }
+                let leaves = given_up();
+                if !matches!(leaves, Ok(false)) {
+                    queue.waiting.retain(|other| !Arc::ptr_eq(other, &ticket));
+                    return leaves.map(|_| None);
+                }
+            }
+        }
+        // When a turn ends and somebody waits, the desk stays taken: it is handed on.
+        queue.taken = true;
+        drop(queue);
+        Ok(Some(self.sit_down()))
+    }
+
+    /// The turn of the one that has been called.
+    fn sit_down(&self) -> Turn<'_> {
         Turn { desk: self, seat: Some(self.seat.lock().unwrap_or_else(PoisonError::into_inner)) }
     }
 
@@ -107,19 +195,24 @@ impl Desk {
     fn watch(&self) -> Result<(), Error> {
         loop {
             Keyboard::wait()?;
-            let mut turn = self.turn();
+            let Some(mut turn) = self.take(|| Ok(false))? else { continue };
             if turn.seat().keyboard.is_over()? {
                 return Ok(());
             }
-            let number = self.tickets.lock().unwrap_or_else(PoisonError::into_inner).serving;
+            let turns = self.lock().turns;
             let ready = turn.seat().keyboard.has_line();
             drop(turn);
             // With a line waiting there is nothing to learn until somebody has had a turn.
-            let mut tickets = self.tickets.lock().unwrap_or_else(PoisonError::into_inner);
-            while ready && tickets.serving <= number + 1 {
-                tickets = self.changed.wait(tickets).unwrap_or_else(PoisonError::into_inner);
+            let mut queue = self.lock();
+            while ready && queue.turns <= turns + 1 {
+                queue = self.ended.wait(queue).unwrap_or_else(PoisonError::into_inner);
             }
         }
+    }
+
+    /// The queue, even after a panic elsewhere: it is whole between any two of its statements.
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -130,9 +223,28 @@ impl Turn<'_> {
         screen::say(&format!("{client}: {}", screen::escape(line)))
     }
 
-    /// Says something about a client on standard error.
-    pub fn note(&mut self, client: SocketAddr, text: &str) {
-        screen::note(&format!("{client}: {text}"));
+    /// Shows what one that has gone has said, and says on standard error how it ended.
+    fn part(&mut self, parting: &Parting) -> Result<(), Error> {
+        let Parting { client, lines, ending } = parting;
+        for line in lines {
+            self.show(*client, line)?;
+        }
+        if !lines.is_empty() {
+            self.seat().broken_off = Some(Instant::now());
+        }
+        screen::note(&format!("{client}: {ending}"));
+        Ok(())
+    }
+
+    /// Shows the partings that wait; false when there was none.
+    fn show_partings(&mut self) -> Result<bool, Error> {
+        let partings = {
+            let mut queue = self.desk.lock();
+            queue.bytes = 0;
+            std::mem::take(&mut queue.partings)
+        };
+        partings.iter().try_for_each(|parting| self.part(parting))?;
+        Ok(!partings.is_empty())
     }
 
     /// Reads the keyboard for `client`, as long as it is there.
@@ -172,9 +284,32 @@ impl Turn<'_> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.seat = None;
-        self.desk.tickets.lock().unwrap_or_else(PoisonError::into_inner).serving += 1;
-        // Each waits for a number of its own, so all are woken and one goes on.
-        self.desk.changed.notify_all();
+        loop {
+            let shown = self.show_partings().unwrap_or_else(|why| {
+                // As for any server that has nobody left to show anything to.
+                if !matches!(why, Error::OutputClosed) {
+                    screen::note(&why.to_string());
+                }
+                stop::request();
+                false
+            });
+            let mut queue = self.desk.lock();
+            let next = queue.waiting.pop_front();
+            // Whoever is next shows what has come meanwhile; when nobody is, it is shown here.
+            if next.is_none() && shown && !queue.partings.is_empty() {
+                continue;
+            }
+            self.seat = None;
+            queue.turns += 1;
+            match next {
+                Some(ticket) => {
+                    ticket.called.store(true, Ordering::Relaxed);
+                    ticket.bell.notify_one();
+                }
+                None => queue.taken = false,
+            }
+            self.desk.ended.notify_all();
+            return;
+        }
     }
 }

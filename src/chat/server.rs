@@ -30,7 +30,7 @@
 
 use std::net::{SocketAddr, TcpStream};
 
-use super::desk::Desk;
+use super::desk::{Desk, Parting};
 use super::wire::{self, EXIT, LONGEST};
 use crate::kit::args::Args;
 use crate::kit::error::{is_timeout, Error};
@@ -62,27 +62,40 @@ pub fn run(args: &Args) -> Result<(), Error> {
     let desk = Desk::open()?;
     serve(listener, limits, move |connection, client| {
         wire::keep_alive(connection)?;
-        let outcome = converse(&desk, connection, client);
+        let mut lines = Vec::new();
+        let outcome = converse(&desk, connection, client, &mut lines);
         wire::hang_up(connection);
-        // Said in a turn, so that it does not run into a line that is being typed.
-        match outcome {
-            Ok(ending) if !stop::requested() => desk.turn().note(client, ending),
-            Ok(_) => {}
+        // The desk says it between two turns, so that it does not run into a line that is being typed.
+        let ending = match outcome {
+            Ok(_) if stop::requested() && lines.is_empty() => return Ok(()),
+            Ok(ending) => ending.to_string(),
             Err(Error::OutputClosed) => return Err(Error::OutputClosed),
             Err(Error::Io(why)) if is_timeout(&why) => return Err(Error::Io(why)),
-            Err(error) => desk.turn().note(client, &error.to_string()),
-        }
-        Ok(())
+            Err(error) => error.to_string(),
+        };
+        desk.part(Parting { client, lines, ending })
     })
 }
 
-/// One conversation. Returns how it ended; errs when the network failed.
-fn converse(desk: &Desk, connection: &TcpStream, client: SocketAddr) -> Result<&'static str, Error> {
+/// One conversation. Returns how it ended; errs when the network failed. The lines of a client that has
+/// left before its turn came go into `unshown`.
+fn converse(
+    desk: &Desk,
+    connection: &TcpStream,
+    client: SocketAddr,
+    unshown: &mut Vec<Vec<u8>>,
+) -> Result<&'static str, Error> {
     let mut lines = LineReader::new(connection, LONGEST);
     // 1. Read what the client says.
     while let Some(line) = lines.line()? {
         // 2. Print it.
-        let mut turn = desk.turn();
+        let Some(mut turn) = desk.turn(connection)? else {
+            unshown.push(line.text);
+            while let Some(line) = lines.line()? {
+                unshown.push(line.text);
+            }
+            break;
+        };
         turn.show(client, &line.text)?;
         if line.ending == Ending::Full {
             // A piece of a long line: the answer comes after the last.
