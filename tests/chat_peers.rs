@@ -177,6 +177,43 @@ fn at_a_terminal_half_a_line_for_one_that_leaves_is_thrown_away() {
 }
 
 #[test]
+fn at_a_terminal_what_is_typed_too_early_goes_to_nobody() {
+    if !can_run(installed("tmux"), "tmux is not installed") {
+        return;
+    }
+    let notice = "not sent: what was typed before the next line was shown";
+    let screen = Screen::new("early");
+    screen.start("server", "chat-server 0 --bind 127.0.0.1");
+    let port = port_on(&screen.wait("server", "(tcp)"));
+    let (ann, bob) = (connect(port), connect(port));
+    // EXIT while nobody talks ends nobody's conversation.
+    screen.keys("server", &["-l", "EXIT"]);
+    screen.keys("server", &["Enter"]);
+    screen.wait("server", "EXIT");
+    say(&ann, "one");
+    let shown = screen.wait("server", &format!("to {}>", name(&ann)));
+    assert!(shown.contains(notice), "{shown}");
+    // Two lines at one prompt: the second is not for the next client.
+    say(&bob, "two");
+    screen.keys("server", &["-l", "first\rsecond\r"]);
+    assert_eq!(hear(&ann), "first");
+    let shown = screen.wait("server", &format!("to {}>", name(&bob)));
+    assert!(shown.matches(notice).count() == 2, "{shown}");
+    screen.keys("server", &["-l", "for bob"]);
+    screen.keys("server", &["Enter"]);
+    assert_eq!(hear(&bob), "for bob");
+    // Ctrl-D while nobody talks.
+    screen.keys("server", &["C-d"]);
+    say(&ann, "three");
+    screen.wait("server", ": three");
+    screen.keys("server", &["-l", "for ann"]);
+    screen.keys("server", &["Enter"]);
+    assert_eq!(hear(&ann), "for ann");
+    screen.keys("server", &["C-c"]);
+    screen.wait("server", "exit code 0");
+}
+
+#[test]
 fn at_a_terminal_a_key_is_not_needed_to_notice_that_the_server_closes() {
     if !can_run(installed("tmux"), "tmux is not installed") {
         return;

@@ -25,6 +25,12 @@
 //!   of it too, as soon as Enter is pressed;
 //! - in a pipe or a file no person reacts to anything: its lines were prepared, one for each exchange in
 //!   order, so one line goes, the one that this exchange would have used.
+//!
+//! # Typed too early
+//!
+//! At a terminal the same goes for what is typed while nobody talks, or after the answer to one client
+//! and before another's line is shown: it is thrown away, Ctrl-D and EXIT included, with a notice. Only
+//! within one conversation, and for [`REACTION`] after an answer, may one type ahead.
 
 use std::collections::VecDeque;
 use std::io;
@@ -100,6 +106,8 @@ struct Seat {
     keyboard: Keyboard,
     /// The last exchange had no answer because its client left: when its time is over.
     broken_off: Option<Instant>,
+    /// Who was answered last, and when.
+    answered: Option<(SocketAddr, Instant)>,
 }
 
 /// A turn at the desk; it ends when this is dropped, on any way out.
@@ -117,7 +125,7 @@ impl Desk {
     pub fn open() -> Result<Arc<Desk>, Error> {
         let keyboard = Keyboard::open()?;
         let watch = !keyboard.is_device()?;
-        let seat = Mutex::new(Seat { keyboard, broken_off: None });
+        let seat = Mutex::new(Seat { keyboard, broken_off: None, answered: None });
         let desk = Arc::new(Desk { queue: Mutex::default(), ended: Condvar::new(), seat });
         if watch {
             let desk = Arc::clone(&desk);
@@ -220,6 +228,7 @@ impl Turn<'_> {
     /// Shows a client's line: `127.0.0.1:40000: Hello`. Errs as [`screen::say`] does.
     pub fn show(&mut self, client: SocketAddr, line: &[u8]) -> Result<(), Error> {
         self.settle()?;
+        self.forget_unless_for(client)?;
         screen::say(&format!("{client}: {}", screen::escape(line)))
     }
 
@@ -254,7 +263,10 @@ impl Turn<'_> {
             asked = REACTION;
             match self.seat().keyboard.line(&format!("to {client}> "), Some(connection))? {
                 Typed::PeerLeft => screen::prompt("\n"),
-                typed => return Ok(typed),
+                typed => {
+                    self.seat().answered = Some((client, Instant::now()));
+                    return Ok(typed);
+                }
             }
         }
         self.seat().broken_off = Some(Instant::now() + asked);
@@ -270,6 +282,18 @@ impl Turn<'_> {
         thread::sleep(time.saturating_duration_since(Instant::now()));
         if self.seat().keyboard.discard()? {
             screen::note("not sent: what was typed for the client that has left");
+        }
+        Ok(())
+    }
+
+    /// At a terminal, what was typed before a line could be read is not the answer to it: `first` and
+    /// `second` typed at one prompt, or EXIT while nobody talks. It goes, unless this client was
+    /// answered just now, for one may type ahead in one conversation.
+    fn forget_unless_for(&mut self, client: SocketAddr) -> Result<(), Error> {
+        let seat = self.seat();
+        let goes_on = seat.answered.is_some_and(|(who, when)| who == client && when.elapsed() < REACTION);
+        if !goes_on && seat.keyboard.is_terminal() && seat.keyboard.discard()? {
+            screen::note("not sent: what was typed before the next line was shown");
         }
         Ok(())
     }

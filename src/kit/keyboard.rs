@@ -87,7 +87,7 @@ impl Keyboard {
     /// anything. Never waits.
     ///
     /// - At a terminal that is everything, with the line that is being typed: what is typed of it
-    ///   later goes the same way when Enter is pressed.
+    ///   later goes the same way when Enter is pressed. Ctrl-D goes too: it was for a prompt that is gone.
     /// - In a pipe or a file nobody types: its lines were prepared, one for each answer, and one goes,
     ///   if one is ready or has begun.
     pub fn discard(&mut self) -> Result<bool, Error> {
@@ -97,8 +97,7 @@ impl Keyboard {
             let before = self.lines.rest().map(|line| line.text);
             let last = typed.last().or(before.as_ref().and_then(|bytes| bytes.last())).copied();
             if let Some(last) = last {
-                // A NUL is what the terminal keeps for Ctrl-D.
-                self.ended |= last == 0;
+                // A NUL is what the terminal keeps for Ctrl-D; that goes too.
                 self.begun = last != b'\n' && last != 0;
             }
             return Ok(matches!(self.kept.take(), Some(Typed::Line(_))) || last.is_some());
@@ -130,6 +129,11 @@ impl Keyboard {
     /// Whether a line is ready that has been read already.
     pub fn has_line(&self) -> bool {
         self.kept.is_some()
+    }
+
+    /// Whether a person types: it is a terminal.
+    pub fn is_terminal(&self) -> bool {
+        self.input.is_terminal()
     }
 
     /// Whether this is a terminal, or the `/dev/null` that a shell gives to a program in the
