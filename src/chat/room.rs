@@ -201,6 +201,10 @@ impl Member<'_> {
             if self.ended && finished {
                 return Ok("left");
             }
+            // Slowed down, it could be heard for minutes yet; the room closes now.
+            if !finished && stop::requested() {
+                return Ok("left");
+            }
             // 2. What there is to send.
             if self.stay.outbox.overflowed() {
                 return Ok("was dropped: reads too slowly");
@@ -219,7 +223,8 @@ impl Member<'_> {
             }
             // 3. Wait for what can go on.
             let stalled = (!self.sending.is_empty()).then_some(self.taken + STALLED);
-            let silent = idle.map(|idle| self.heard + idle);
+            // One that has more to say and may not yet is not silent.
+            let silent = idle.filter(|_| finished).map(|idle| self.heard + idle);
             let given_up = self.gone.map(|gone| gone + HEARD_AFTER);
             if given_up.is_some_and(|time| time <= now) {
                 return Ok("left");
@@ -296,6 +301,7 @@ impl Member<'_> {
     /// Does what a line says. False when it was `/quit`.
     fn speak(&mut self, line: &[u8]) -> bool {
         self.pace.spend(line.len());
+        self.heard = Instant::now();
         let text = phrase::clean(line);
         self.stay.say(&phrase::parse(&text))
     }
