@@ -364,6 +364,27 @@ fn the_rooms_client_sends_and_receives_at_once() {
 }
 
 #[test]
+fn the_rooms_client_is_heard_to_the_end_of_its_file() {
+    let (server, port) = room(&["--rate", "20"]);
+    let listener = join(port);
+    let words = ["chat-client", "--room", "127.0.0.1", &port.to_string()];
+    let text: String = (0..320).map(|number| format!("{number}\n")).collect();
+    // 40 at once and 20 a second: 14 s, longer than a member that was reset is heard.
+    let ended = socklab(&words, text.as_bytes());
+    assert_eq!((ended.code, ended.err.len()), (0, 0), "{ended:#?}");
+    assert_eq!(hear(&listener), "* guest2 joined");
+    for number in 0..320 {
+        assert_eq!(hear(&listener), format!("guest2: {number}"));
+    }
+    assert_eq!(hear(&listener), "* guest2 left");
+    // EXIT does not wait so long, and says so.
+    let ended = socklab(&words, format!("{text}EXIT\n").as_bytes());
+    assert_eq!(ended.code, 1, "{ended:#?}");
+    assert!(ended.err[0].contains("left before the room had heard everything"), "{ended:#?}");
+    server.stop_cleanly(&[]);
+}
+
+#[test]
 fn netcat_is_a_good_member() {
     for program in ["nc", "ncat"] {
         if !can_run(installed(program), &format!("{program} is not installed")) {

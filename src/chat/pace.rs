@@ -9,8 +9,9 @@
 //! ```
 //!
 //! A line may be said while the bucket is not in debt; a long one may leave it in debt. A member that
-//! speaks faster loses nothing: it is not read from for a while, its kernel's buffers fill up, and its
-//! own `send` waits (TCP's flow control, RFC 9293, 3.8.6).
+//! speaks faster is not read from for a while, its kernel's buffers fill up, and its own `send` waits
+//! (TCP's flow control, RFC 9293, 3.8.6). So it loses nothing while its connection stands, its sending
+//! side closed or not; what lies in the buffers when the connection is reset, or the room closes, may be lost.
 
 use std::time::{Duration, Instant};
 

@@ -70,8 +70,10 @@ const BUFFERS: i32 = 64 * 1024;
 /// How long lines may wait for a member that takes none at all.
 const STALLED: Duration = Duration::from_secs(60);
 
-/// How long a member that has left is still heard: what it has sent faster than it may speak goes on
-/// for so long, and the rest is dropped with its place.
+/// How long a member whose connection has been reset is still heard: what it has sent faster than it may
+/// speak goes on for so long, and the rest is dropped with its place. One that has closed its sending
+/// side only is heard to the end. That has an end, for nothing follows a FIN: all it has sent lies in
+/// the kernel, in [`BUFFERS`]. If its machine has gone since, the keep-alive probes find out.
 const HEARD_AFTER: Duration = Duration::from_secs(10);
 
 /// How long the last lines to one that leaves may take.
@@ -142,6 +144,7 @@ fn attend(
         ended: false,
         broken: false,
         gone: None,
+        end_seen: false,
         heard: now,
         taken: now,
     };
@@ -166,8 +169,10 @@ struct Member<'a> {
     ended: bool,
     /// Nothing more can be written; what it sent before may still be read.
     broken: bool,
-    /// Since when it is known to have left, although not all it sent has been read.
+    /// Since when it is known to be broken, although not all it sent has been read.
     gone: Option<Instant>,
+    /// The end of its stream is in the kernel; `poll` need not look for it again.
+    end_seen: bool,
     /// When it last said something, for the idle limit.
     heard: Instant,
     /// When it last took something, or had nothing to take.
@@ -225,6 +230,9 @@ impl Member<'_> {
             let stalled = (!self.sending.is_empty()).then_some(self.taken + STALLED);
             // One that has more to say and may not yet is not silent.
             let silent = idle.filter(|_| finished).map(|idle| self.heard + idle);
+            if self.broken {
+                self.gone.get_or_insert(now);
+            }
             let given_up = self.gone.map(|gone| gone + HEARD_AFTER);
             if given_up.is_some_and(|time| time <= now) {
                 return Ok("left");
@@ -253,7 +261,7 @@ impl Member<'_> {
 
     /// Waits for the socket and the outbox's bell. Returns whether the socket can be read and written.
     fn wait(&mut self, may_read: bool, timeout: Option<Duration>) -> Result<(bool, bool), Error> {
-        let mut events = if self.gone.is_none() { PEER_ENDED } else { 0 };
+        let mut events = if self.end_seen { 0 } else { PEER_ENDED };
         if may_read && !self.ended {
             events |= READABLE;
         }
@@ -272,9 +280,8 @@ impl Member<'_> {
         let Some(found) = watched.get(1) else { return Ok((false, false)) };
         // A failure counts as each of them: whatever waits for nothing else notices it here.
         self.broken |= found.found(0);
-        if self.gone.is_none() && found.found(PEER_ENDED) {
-            self.gone = Some(Instant::now());
-        }
+        // Without this the wait of one that may not be read yet would be none.
+        self.end_seen |= found.found(PEER_ENDED);
         Ok((may_read && found.found(READABLE), events & WRITABLE != 0 && found.found(WRITABLE)))
     }
 

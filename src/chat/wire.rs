@@ -19,7 +19,8 @@ pub const EXIT: &[u8] = b"EXIT";
 pub const LONGEST: usize = 64 * 1024;
 
 /// How long a peer may take to make room for one line. Its kernel takes some 100 KiB even while the
-/// person at the other end thinks, so this is a peer that has stopped.
+/// person at the other end thinks, so this is a peer that has stopped. Not for a room, which slows down
+/// on purpose: see [`super::room_client`].
 pub const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a connection that is being closed waits for the peer to close its side.
