@@ -92,19 +92,49 @@ pub fn check_name(name: &str) -> Result<(), &'static str> {
     if name.chars().count() > LONGEST_NAME {
         return Err("a name has 24 characters at most");
     }
-    let plain = |character: char| character.is_alphanumeric() || "-_.".contains(character);
+    // Alphabetic, for Unicode, are also four Hangul letters that are blank, and marks that are drawn over
+    // the letter before them.
+    let unseen = |character: char| matches!(character, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}');
+    let plain = |character: char| {
+        (character.is_alphanumeric() && !unseen(character) && !is_mark(character))
+            || "-_.".contains(character)
+    };
     if name.is_empty() || !name.chars().all(plain) {
         return Err("a name has letters, digits and -_. only");
     }
     Ok(())
 }
 
+/// Whether a character is drawn over or beside the one before it. std has no table of these; the blocks
+/// that hold nothing else, and the marks in the blocks of Hebrew and Arabic. Scripts whose vowels are such
+/// marks (those of India, Thai) need them to be read, so theirs are allowed: the limit of this rule.
+fn is_mark(character: char) -> bool {
+    matches!(character,
+        '\u{300}'..='\u{36f}'
+        | '\u{483}'..='\u{489}'
+        | '\u{591}'..='\u{5c7}'
+        | '\u{610}'..='\u{61a}'
+        | '\u{64b}'..='\u{65f}'
+        | '\u{670}'
+        | '\u{6d6}'..='\u{6dc}'
+        | '\u{6df}'..='\u{6e4}'
+        | '\u{6e7}'..='\u{6e8}'
+        | '\u{6ea}'..='\u{6ed}'
+        | '\u{1ab0}'..='\u{1aff}'
+        | '\u{1dc0}'..='\u{1dff}'
+        | '\u{20d0}'..='\u{20ff}'
+        | '\u{2de0}'..='\u{2dff}'
+        | '\u{fe00}'..='\u{fe2f}')
+}
+
 /// What two names have in common that look the same but for capitals: `Ann`, `ANN` and `ann` are one.
 ///
 /// Letters of different alphabets that look alike (Latin a, Cyrillic а) stay different: to tell those
 /// apart takes the tables of Unicode's TR 39.
+///
+/// Character by character, upper case first: Σ has two small letters, σ and ς, and ß becomes `ss`.
 pub fn fold(name: &str) -> String {
-    name.to_lowercase()
+    name.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
 }
 
 #[cfg(test)]
@@ -178,10 +208,15 @@ mod tests {
             "(to",
             "abcdefghijklmnopqrstuvwxy",
         ];
-        for bad in bad {
+        let unseen = ["\u{115f}", "a\u{1160}", "\u{3164}", "\u{ffa0}", "a\u{300}", "a\u{345}", "e\u{5b0}"];
+        for bad in bad.into_iter().chain(unseen) {
             assert!(check_name(bad).is_err(), "{bad:?}");
         }
         assert_eq!(fold("ANN"), fold("ann"));
         assert_eq!(fold("GRÖSSE"), fold("grösse"));
+        assert_eq!(fold("GRÖSSE"), fold("größe"));
+        for other in ["νικος", "νικοσ", "ΝΙΚΟΣ"] {
+            assert_eq!(fold("Νικος"), fold(other));
+        }
     }
 }
