@@ -5,10 +5,10 @@
 //! a thread and a bounded queue of its own, and lines that do not fit are counted and left out.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{sync_channel, Receiver, SyncSender};
+use std::sync::mpsc::{sync_channel, Receiver, RecvTimeoutError, SyncSender};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::kit::error::Error;
 use crate::kit::{screen, stop};
@@ -19,10 +19,16 @@ const MOST_LINES: usize = 1000;
 /// How long the end of the program waits for the last lines to be shown.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
+/// How often the end of the program asks whether its queue has room again.
+const AGAIN: Duration = Duration::from_millis(10);
+
 /// The transcript.
 #[derive(Debug)]
 pub struct Log {
     lines: SyncSender<Option<String>>,
+    /// Taken in and not yet shown.
+    unshown: Arc<AtomicU64>,
+    /// Not taken in, and not yet reported.
     left_out: Arc<AtomicU64>,
 }
 
@@ -32,10 +38,11 @@ impl Log {
         let (lines, waiting) = sync_channel(MOST_LINES);
         let (done, finished) = sync_channel(1);
         let left_out = Arc::new(AtomicU64::new(0));
-        let counted = Arc::clone(&left_out);
+        let unshown = Arc::new(AtomicU64::new(0));
+        let (waits, counted) = (Arc::clone(&unshown), Arc::clone(&left_out));
         thread::Builder::new().name("transcript".to_string()).spawn(move || {
             // A standard output that is closed or full is the end of the server, as for any other.
-            if let Err(error) = show(&waiting, &counted) {
+            if let Err(error) = show(&waiting, &waits, &counted) {
                 if !matches!(error, Error::OutputClosed) {
                     screen::note(&error.to_string());
                 }
@@ -43,28 +50,45 @@ impl Log {
             }
             let _ = done.send(());
         })?;
-        Ok((Log { lines, left_out }, finished))
+        Ok((Log { lines, unshown, left_out }, finished))
     }
 
     /// Adds a line, if there is room. `line` may hold any characters: it is escaped when it is shown.
     pub fn say(&self, line: &str) {
+        // Counted first, or the thread could show it before it is counted.
+        self.unshown.fetch_add(1, Ordering::Relaxed);
         if self.lines.try_send(Some(line.to_string())).is_err() {
+            self.unshown.fetch_sub(1, Ordering::Relaxed);
             self.left_out.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Waits a moment for the last lines to be shown.
+    /// Waits a moment for the last lines to be shown, and says how many were not.
     pub fn finish(&self, finished: &Receiver<()>) {
-        if self.lines.try_send(None).is_ok() {
-            let _ = finished.recv_timeout(LAST_LINES);
+        let deadline = Instant::now() + LAST_LINES;
+        // The queue may be full, and `None` has to get in too.
+        while self.lines.try_send(None).is_err() && Instant::now() < deadline {
+            match finished.recv_timeout(AGAIN) {
+                Err(RecvTimeoutError::Timeout) => {}
+                // The thread has ended already, and has said why.
+                Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if finished.recv_timeout(left) == Err(RecvTimeoutError::Timeout) {
+            let missing = self.unshown.load(Ordering::Relaxed) + self.left_out.load(Ordering::Relaxed);
+            screen::note(&format!(
+                "the last {missing} lines of the transcript are missing: nobody takes them"
+            ));
         }
     }
 }
 
 /// The thread: shows line after line until the `None` that ends them.
-fn show(lines: &Receiver<Option<String>>, left_out: &AtomicU64) -> Result<(), Error> {
+fn show(lines: &Receiver<Option<String>>, unshown: &AtomicU64, left_out: &AtomicU64) -> Result<(), Error> {
     while let Ok(Some(line)) = lines.recv() {
         screen::say(&screen::escape(line.as_bytes()))?;
+        unshown.fetch_sub(1, Ordering::Relaxed);
         let missing = left_out.swap(0, Ordering::Relaxed);
         if missing > 0 {
             screen::note(&format!(
