@@ -7,6 +7,8 @@ mod sensors;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 use std::thread;
 
 use common::Program;
@@ -52,6 +54,30 @@ fn a_server_that_does_not_come_back_ends_the_client_with_its_summary() {
     assert_eq!(ended.code, 1, "{ended:#?}");
     assert_eq!(ended.out[0], "1 reading sent, 0 acknowledged, 1 lost");
     assert!(ended.err.last().unwrap().contains("cannot connect"), "{ended:#?}");
+    // One connection of about seven packets, counted once, though it is there when it breaks and at the end.
+    let packets = ended.out[2].strip_prefix("packets: ").unwrap().split(' ').next().unwrap();
+    assert!((5..=10).contains(&packets.parse::<u32>().unwrap()), "{ended:#?}");
+    assert!(ended.out[3].contains("; 6 failed attempts to connect are not counted"), "{ended:#?}");
+}
+
+/// What is no answer does not put off the end of the wait.
+#[test]
+fn a_server_that_floods_cannot_keep_the_client() {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = socket.local_addr().unwrap().port();
+    let done = Arc::new(AtomicBool::new(false));
+    let ending = Arc::clone(&done);
+    let flood = thread::spawn(move || {
+        let (_, sender) = socket.recv_from(&mut [0; 2000]).unwrap();
+        while !ending.load(Ordering::Relaxed) {
+            // Refused once the client has gone.
+            let _ = socket.send_to(b"noise", sender);
+        }
+    });
+    let ended = client(port, &["--transport", "udp", "--count", "1", "--timeout", "0.3"]);
+    done.store(true, Ordering::Relaxed);
+    flood.join().unwrap();
+    assert!(ended.out[0].ends_with(": no answer"), "{ended:#?}");
 }
 
 #[test]

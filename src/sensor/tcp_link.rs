@@ -41,6 +41,10 @@ pub struct TcpLink {
     server: SocketAddr,
     frames: Frames,
     connections: u64,
+    /// Attempts to connect again that failed.
+    failed: u64,
+    /// Whether this stream's packets have been added.
+    counted: bool,
     packets_out: u64,
     packets_in: u64,
     headers: u64,
@@ -52,13 +56,27 @@ impl TcpLink {
     pub fn open(host: &str, port: u16) -> Result<TcpLink, Error> {
         let stream = connect(host, port)?;
         let server = stream.peer_addr()?;
-        let (host, frames) = (host.to_string(), Frames::default());
-        let (connections, packets_out, packets_in, headers) = (1, 0, 0, 0);
-        Ok(TcpLink { host, port, stream, server, frames, connections, packets_out, packets_in, headers })
+        Ok(TcpLink {
+            host: host.to_string(),
+            port,
+            stream,
+            server,
+            frames: Frames::default(),
+            connections: 1,
+            failed: 0,
+            counted: false,
+            packets_out: 0,
+            packets_in: 0,
+            headers: 0,
+        })
     }
 
-    /// Adds what the kernel counted for the connection that is ending.
+    /// Adds what the kernel counted for the connection that is ending, once: one that could not be
+    /// replaced is still here at the end.
     fn count(&mut self) {
+        if std::mem::replace(&mut self.counted, true) {
+            return;
+        }
         // Without the numbers (an old kernel) the summary shows fewer packets, and nothing fails.
         let Ok(info) = tcp_info(&self.stream) else { return };
         let TcpInfo { segments_out, segments_in, timestamps } = info;
@@ -119,10 +137,14 @@ impl Link for TcpLink {
                 Ok(stream) => {
                     self.stream = stream;
                     self.frames = Frames::default();
+                    self.counted = false;
                     self.connections += 1;
                     return Ok(());
                 }
-                Err(error) => last = error,
+                Err(error) => {
+                    self.failed += 1;
+                    last = error;
+                }
             }
         }
         Err(last)
@@ -140,13 +162,18 @@ impl Link for TcpLink {
             1 => String::new(),
             many => format!(" in {many} connections"),
         };
+        // Their sockets are gone, and with them what the kernel counted.
+        let failed = match self.failed {
+            0 => String::new(),
+            many => format!("; {many} failed attempts to connect are not counted"),
+        };
         Cost {
             packets_out: self.packets_out,
             packets_in: self.packets_in,
             counted: "TCP_INFO",
             headers: self.headers,
             estimate: format!(
-                "{packets} packets of {network}, TCP {HEADER}, time stamps {TIMESTAMPS}, SYN {SYN_EXTRA} more{connections}"
+                "{packets} packets of {network}, TCP {HEADER}, time stamps {TIMESTAMPS}, SYN {SYN_EXTRA} more{connections}{failed}"
             ),
         }
     }
