@@ -152,7 +152,7 @@ fn duplicates_are_answered_again_and_logged_once() {
     }
     drop(stream);
     server.wait_out("seq 200");
-    let ended = server.stop_cleanly(&[]);
+    let ended = server.stop_cleanly(&["refused: sequence too old (1 refused so far)"]);
     assert_eq!(ended.err.last().unwrap(), "received 6 readings, 2 of them again; refused 1; not stored 0");
     assert_eq!(fs::read_to_string(&log).unwrap().lines().count(), 1 + 4);
     fs::remove_file(log).unwrap();
@@ -193,11 +193,15 @@ fn what_is_refused_and_with_which_code() {
     }
     // Never answered: the next answer is the next reading's.
     for kind in [kind::ACKNOWLEDGEMENT, kind::ERROR, kind::COMMAND] {
-        socket.send(&reading(1, 1, |head, _| head.kind = kind)).unwrap();
+        for version in [1, 2] {
+            socket.send(&reading(1, 1, |head, _| (head.kind, head.version) = (kind, version))).unwrap();
+        }
     }
     assert_eq!(ask(&socket, &reading(1, 1, |_, _| {})).0.kind, kind::ACKNOWLEDGEMENT);
     drop(stream);
-    server.stop_cleanly(&["refused: "]);
+    let ended = server.stop_cleanly(&["refused: "]);
+    let counted = "received 1 readings, 0 of them again; refused 14; not stored 0";
+    assert_eq!(ended.err.last().unwrap(), counted, "four over each transport, and six");
 }
 
 #[test]

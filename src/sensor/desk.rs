@@ -14,7 +14,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::log::{self, Log};
 use super::message::{code, kind, write, Body, Fault, Head, Noise, DUPLICATE, MICROSECONDS, VERSION};
+use super::reading::Reading;
 use super::session::{Sessions, Verdict};
+use super::statistics::Statistics;
 use super::{message, stamp};
 use crate::kit::address::show;
 use crate::kit::error::{reason, Error};
@@ -99,44 +101,46 @@ impl Desk {
                 return Ok(Answer::Noise(noise));
             }
         };
-        if (kind::ACKNOWLEDGEMENT..=kind::COMMAND).contains(&head.kind) && head.version == VERSION {
+        if (kind::ACKNOWLEDGEMENT..=kind::COMMAND).contains(&head.kind) {
             // A server's message, so its sender is one, or wants us to talk to one. To answer
-            // would begin a conversation of two servers that never ends.
+            // would begin a conversation of two servers that never ends. Whatever its version: two
+            // servers that refuse each other's would go on for ever too.
             self.refuse(peer, "a server's message");
             return Ok(Answer::Nothing);
         }
-        let taken = check(&head, fields).map(|body| self.take(&head, &body, peer, transport, now));
+        let taken = check(&head, fields).map_err(Failure::Fault).and_then(|(reading, interval)| {
+            let taken = self.take(&head, &reading, peer, transport, now)?;
+            Ok(self.acknowledge(taken, interval))
+        });
         let (kind, flags, body) = match taken {
-            Ok(taken) => taken?,
-            Err(fault) => {
+            Ok(taken) => taken,
+            Err(Failure::Fault(fault)) => {
                 self.refuse(peer, fault.why);
                 (kind::ERROR, 0, error(fault.code, fault.why))
             }
+            Err(Failure::Storage(why)) => (kind::ERROR, 0, error(code::STORAGE, &reason(&why))),
+            Err(Failure::Ended(error)) => return Err(error),
         };
         let head = Head { version: VERSION, kind, flags, time_unit: MICROSECONDS, timestamp: now, ..head };
         Ok(Answer::Reply(write(&head, &body)))
     }
 
-    /// Judges, shows and stores one reading; returns the answer's type, flags and fields.
+    /// Judges, shows and stores one reading; returns whether it came again, and the statistics of its kind.
     fn take(
         &self,
         head: &Head,
-        body: &Body,
+        reading: &Reading,
         peer: SocketAddr,
         transport: Transport,
         now: u64,
-    ) -> Result<(u8, u8, Body), Error> {
-        let Some(reading) = &body.reading else {
-            return Ok((kind::ERROR, 0, error(code::MALFORMED, "no reading")));
-        };
+    ) -> Result<Taken, Failure> {
         let mut state = self.lock();
         let State { sessions, log, counts } = &mut *state;
         let session = sessions[transport as usize].get(head.device, head.session);
         let verdict = session.judge(head.sequence);
         match verdict {
             Verdict::Stale => {
-                counts.refused += 1;
-                return Ok((kind::ERROR, 0, error(code::STALE, "sequence too old")));
+                return Err(Failure::Fault(Fault { code: code::STALE, why: "sequence too old" }));
             }
             Verdict::Duplicate => counts.duplicates += 1,
             Verdict::New => {
@@ -147,24 +151,30 @@ impl Desk {
                     if let Err(why) = log.append(&line) {
                         counts.failed += 1;
                         note_failure(counts.failed, &why);
-                        return Ok((kind::ERROR, 0, error(code::STORAGE, &reason(&why))));
+                        return Err(Failure::Storage(why));
                     }
                 }
                 let (name, shown) = (transport.name(), reading.show());
                 let clock = stamp::difference(now, head);
                 screen::say(&format!(
                     "{peer} {name} device {device} seq {sequence}: {shown} (clock {clock})"
-                ))?;
+                ))
+                .map_err(Failure::Ended)?;
                 session.record(head.sequence, reading);
                 counts.stored += 1;
             }
         }
         let statistics = session.statistics(reading.kind).filter(|_| reading.number().is_some());
-        let flags = if verdict == Verdict::Duplicate { DUPLICATE } else { 0 };
+        Ok(Taken { again: verdict == Verdict::Duplicate, statistics })
+    }
+
+    /// The answer's type, flags and fields for a reading that is stored. `interval` is the sensor's.
+    fn acknowledge(&self, taken: Taken, interval: Option<u32>) -> (u8, u8, Body) {
+        let flags = if taken.again { DUPLICATE } else { 0 };
         // Only to a sensor that says which interval it has: another would not know what to do.
-        let command = self.interval.filter(|&wanted| body.interval.is_some_and(|has| has != wanted));
+        let command = self.interval.filter(|&wanted| interval.is_some_and(|has| has != wanted));
         let kind = if command.is_some() { kind::COMMAND } else { kind::ACKNOWLEDGEMENT };
-        Ok((kind, flags, Body { statistics, interval: command, ..Body::default() }))
+        (kind, flags, Body { statistics: taken.statistics, interval: command, ..Body::default() })
     }
 
     /// Counts something refused, and says so at the 1st, 10th, 100th, …: an attacker must not be able
@@ -190,15 +200,33 @@ impl Desk {
     }
 }
 
-/// Whether a message may be taken: version, type, fields.
-fn check(head: &Head, fields: &[u8]) -> Result<Body, Fault> {
+/// A reading that is stored: whether it was before, and the statistics of its kind.
+struct Taken {
+    again: bool,
+    statistics: Option<(u8, Statistics)>,
+}
+
+/// Why a reading is not stored.
+enum Failure {
+    /// The sensor's fault.
+    Fault(Fault),
+    /// The log cannot be written.
+    Storage(io::Error),
+    /// The server ends.
+    Ended(Error),
+}
+
+/// The reading of a message that may be taken (version, type, fields), and the sensor's interval.
+fn check(head: &Head, fields: &[u8]) -> Result<(Reading, Option<u32>), Fault> {
     if head.version != VERSION {
         return Err(Fault { code: code::VERSION, why: "version not supported" });
     }
     if head.kind != kind::READING {
         return Err(Fault { code: code::TYPE, why: "type not supported" });
     }
-    Body::read(fields)
+    let body = Body::read(fields)?;
+    let reading = body.reading.ok_or(Fault { code: code::MALFORMED, why: "no reading" })?;
+    Ok((reading, body.interval))
 }
 
 /// An error's field.
