@@ -9,12 +9,16 @@
 //! of it only, that half is taken back. A failure is the caller's to answer, because a sensor that is
 //! told "stored" will not send the reading again.
 //!
-//! Limits: the bytes are handed to the kernel, not forced onto the disk (`fsync`), so a power cut loses
+//! A log that is moved away or removed while the server runs (`logrotate` does so each night) is begun
+//! anew under its name: readings written into a file without a name would be lost, though acknowledged.
+//!
+//! Limits: a log that is a pipe whose reader does not read stops the server once the pipe is full. The bytes are handed to the kernel, not forced onto the disk (`fsync`), so a power cut loses
 //! the last seconds.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use super::reading::Reading;
 use crate::kit::error::Error;
@@ -25,6 +29,7 @@ pub const HEADING: &str = "time,peer,transport,device,seq,kind,value,unit";
 /// An open log.
 #[derive(Debug)]
 pub struct Log {
+    path: PathBuf,
     file: File,
     /// A regular file can be measured and shortened; `/dev/stdout` or a pipe cannot.
     regular: bool,
@@ -35,25 +40,41 @@ pub struct Log {
 impl Log {
     /// Opens a log to append to, or begins one. Errs for a file that is none of ours.
     pub fn open(path: &Path) -> Result<Log, Error> {
-        let cannot = |why| Error::io(format!("cannot open the log {}", path.display()), &why);
-        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(cannot)?;
-        let about = file.metadata().map_err(cannot)?;
+        Log::begin_at(path).map_err(|why| Error::io(format!("cannot open the log {}", path.display()), &why))
+    }
+
+    /// The same, with the system's error.
+    fn begin_at(path: &Path) -> io::Result<Log> {
+        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+        let about = file.metadata()?;
         let mut owed = format!("{HEADING}\n");
         if about.is_file() && about.len() > 0 {
             let mut beginning = Vec::new();
             let length = about.len().min(owed.len() as u64);
-            (&file).take(length).read_to_end(&mut beginning).map_err(cannot)?;
+            (&file).take(length).read_to_end(&mut beginning)?;
             if beginning != owed.as_bytes() {
-                let path = path.display();
-                return Err(Error::Failed(format!(
-                    "{path} is no log of readings: its first line is not {HEADING}"
-                )));
+                let why = format!("it is no log of readings: its first line is not {HEADING}");
+                return Err(io::Error::new(io::ErrorKind::InvalidData, why));
             }
             let mut last = [0];
-            file.seek(SeekFrom::End(-1)).and_then(|_| file.read_exact(&mut last)).map_err(cannot)?;
+            file.seek(SeekFrom::End(-1)).and_then(|_| file.read_exact(&mut last))?;
             owed = if last == *b"\n" { String::new() } else { "\n".to_string() };
         }
-        Ok(Log { file, regular: about.is_file(), owed })
+        Ok(Log { path: path.to_path_buf(), file, regular: about.is_file(), owed })
+    }
+
+    /// Opens the log again if its name is no longer that of the open file; begins it again if it has
+    /// been emptied.
+    fn follow(&mut self) -> io::Result<()> {
+        let open = self.file.metadata()?;
+        let named = fs::metadata(&self.path);
+        let same = named.is_ok_and(|named| (named.dev(), named.ino()) == (open.dev(), open.ino()));
+        if !same {
+            *self = Log::begin_at(&self.path)?;
+        } else if open.len() == 0 {
+            self.owed = format!("{HEADING}\n");
+        }
+        Ok(())
     }
 
     /// Writes what is owed: the heading of a new log, so that it is there before the first reading.
@@ -63,6 +84,9 @@ impl Log {
 
     /// Appends lines, each with its newline, as a whole. After an error none of them is in the file.
     pub fn append(&mut self, lines: &str) -> io::Result<()> {
+        if self.regular {
+            self.follow()?;
+        }
         let bytes = format!("{}{lines}", self.owed);
         let before = self.file.metadata()?.len();
         let written = self.file.write_all(bytes.as_bytes());
@@ -78,7 +102,7 @@ impl Log {
     }
 }
 
-/// One line, with its newline. `time` is the server's, as `kit::clock` writes it.
+/// One line, with its newline. `time` is the server's, in seconds since 1970, as [`super::stamp::text`] writes it.
 pub fn line(
     time: &str,
     peer: &str,
@@ -140,6 +164,20 @@ mod tests {
         fs::write(&path, format!("{}torn", fs::read_to_string(&path).unwrap())).unwrap();
         Log::open(&path).unwrap().append("three\n").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), format!("{HEADING}\none\ntwo\ntorn\nthree\n"));
+
+        // Emptied, moved away, removed: each time a log of its own.
+        let mut log = Log::open(&path).unwrap();
+        let moved = path.with_extension("1");
+        let changes: [&dyn Fn(); 3] =
+            [&|| fs::write(&path, "").unwrap(), &|| fs::rename(&path, &moved).unwrap(), &|| {
+                fs::remove_file(&path).unwrap()
+            }];
+        for change in changes {
+            change();
+            log.append("four\n").unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), format!("{HEADING}\nfour\n"));
+        }
+        fs::remove_file(&moved).unwrap();
         fs::write(&path, "root:x:0:0\n").unwrap();
         assert!(Log::open(&path).unwrap_err().to_string().contains("is no log of readings"));
         fs::remove_file(&path).unwrap();
