@@ -103,6 +103,8 @@ fn a_message_is_as_many_bytes_as_the_format_has_however_they_arrive() {
         assert_eq!(client.read(&mut [0; 9]).unwrap(), 0);
         server.wait_err(&format!("the client closed after {short} of 6 bytes"));
     }
+    let ended = socklab(&["pack-client", "127.0.0.1", "1", "-inf", "4", "2.7"], b"");
+    assert!(ended.code == 2 && ended.err[0].contains("unknown flag -i (before a value"), "{ended:#?}");
     socklab(&["pack-client", "--format", ">IH", "127.0.0.1", &port.to_string(), "7", "8"], b"");
     server.wait_out("Unpacked: (7, 8)");
     server.stop_cleanly(&["the client closed after"]);

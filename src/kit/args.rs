@@ -198,7 +198,9 @@ fn letters(
             return Ok(());
         }
         let Some(flag) = usage.flag(&name) else {
-            return Err(wrong(format!("unknown flag -{}", escape(first_character(rest)))));
+            // `-inf` and `-0x10` are values for Python's struct, and flags by their look.
+            let hint = if usage.list.is_some() { " (before a value that begins with -, put --)" } else { "" };
+            return Err(wrong(format!("unknown flag -{}{hint}", escape(first_character(rest)))));
         };
         rest = after;
         if matches!(flag.kind, Kind::Switch) {

@@ -103,7 +103,9 @@ fn integer(text: &str) -> Option<Value> {
         Some("0b") => (2, &digits[2..]),
         _ => (10, digits),
     };
-    let digits = without_underscores(digits)?;
+    // Python takes one underscore behind the prefix too: 0x_1f.
+    let digits = if radix == 10 { digits } else { digits.strip_prefix('_').unwrap_or(digits) };
+    let digits = without_underscores(digits, radix)?;
     if digits.is_empty() || !digits.chars().all(|digit| digit.is_digit(radix)) {
         return None;
     }
@@ -116,13 +118,13 @@ fn integer(text: &str) -> Option<Value> {
 
 /// A float as Python writes it. Rust reads the same forms, but for the underscores.
 fn real(text: &str) -> Option<Value> {
-    without_underscores(text)?.parse().ok().map(Value::Float)
+    without_underscores(text, 10)?.parse().ok().map(Value::Float)
 }
 
 /// `1_000` to `1000`; `None` if an underscore does not stand between two digits.
-fn without_underscores(text: &str) -> Option<String> {
+fn without_underscores(text: &str, radix: u32) -> Option<String> {
     let bytes = text.as_bytes();
-    let is_digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_hexdigit);
+    let is_digit = |at: usize| bytes.get(at).is_some_and(|&byte| char::from(byte).is_digit(radix));
     let misplaced = |&at: &usize| bytes[at] == b'_' && (at == 0 || !is_digit(at - 1) || !is_digit(at + 1));
     if (0..bytes.len()).any(|at| misplaced(&at)) {
         return None;
@@ -149,6 +151,8 @@ mod tests {
             ("i", "-0b101", Value::Int(-5)),
             ("i", "0o17", Value::Int(15)),
             ("i", "1_000", Value::Int(1000)),
+            ("i", "0x_1f", Value::Int(31)),
+            ("i", "0xa_b", Value::Int(0xab)),
             ("i", "True", Value::Bool(true)),
             ("i", "2.5", Value::Float(2.5)),
             ("f", "1", Value::Int(1)),
@@ -172,7 +176,11 @@ mod tests {
             ("i", "_1", "an integer"),
             ("i", "1__0", "an integer"),
             ("i", "0x", "an integer"),
+            ("i", "0x__1", "an integer"),
+            ("i", "0b1_2", "an integer"),
             ("f", "2,7", "a number"),
+            ("f", "1_e5", "a number"),
+            ("f", "1e_5", "a number"),
             ("f", "ü", "a number"),
             ("?", "true", "True or False"),
         ] {
