@@ -32,10 +32,11 @@ pub fn cost(packet: &Packet) -> (u64, u64) {
     }
     // TCP cuts its data into segments, each with all headers; IP cuts everything else, and repeats
     // only its own header. Fragments hold a multiple of 8 bytes (RFC 791).
+    let room = |header: u64| MTU.saturating_sub(header) / 8 * 8;
     let (header, data, room) = match packet.protocol {
         Protocol::Tcp => (network + transport, application, MTU.saturating_sub(network + transport)),
-        _ if packet.from.0.is_ipv4() => (network, transport + application, (MTU - 20) / 8 * 8),
-        _ => (network + FRAGMENT_HEADER, transport + application, (MTU - 48) / 8 * 8),
+        _ if packet.from.0.is_ipv4() => (network, transport + application, room(network)),
+        _ => (network + FRAGMENT_HEADER, transport + application, room(network + FRAGMENT_HEADER)),
     };
     let room = room.max(8);
     let (full, last) = (data / room, data % room);
@@ -54,7 +55,7 @@ mod tests {
     use std::net::IpAddr;
 
     fn packet(protocol: Protocol, network: u64, transport: u64, application: u64) -> Packet {
-        let end: (IpAddr, u16) = (if network == 20 { "10.0.0.1" } else { "::1" }.parse().unwrap(), 1);
+        let end: (IpAddr, u16) = (if network < 40 { "10.0.0.1" } else { "::1" }.parse().unwrap(), 1);
         let (from, to, segment, fragment) = (end, end, None, None);
         Packet { protocol, from, to, link: 0, network, transport, application, segment, fragment }
     }
@@ -68,6 +69,8 @@ mod tests {
             (packet(Protocol::Tcp, 20, 32, 2 * 1448), (2, 2 * 1538)),
             (packet(Protocol::Tcp, 20, 32, 2 * 1448 + 1), (3, 2 * 1538 + 53 + 38)),
             (packet(Protocol::Udp, 20, 8, 1473), (2, 1538 + 46 + 38)),
+            // With 8 bytes of options.
+            (packet(Protocol::Udp, 28, 8, 1473), (2, 1538 + 46 + 38)),
             (packet(Protocol::Udp, 40, 8, 1453), (2, 1496 + 38 + 61 + 38)),
         ] {
             assert_eq!(cost(&packet), expected, "{packet:?}");

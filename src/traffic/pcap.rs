@@ -46,7 +46,16 @@ pub struct Capture<R> {
     pub link_type: u32,
 }
 
-/// How reading ended, other than with a packet.
+/// What [`Capture::packet`] finds.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next {
+    /// A packet.
+    Packet(Record),
+    /// None: the file ends here.
+    End(End),
+}
+
+/// How a file ends.
 #[derive(Debug, PartialEq, Eq)]
 pub enum End {
     /// Behind the last packet.
@@ -85,26 +94,27 @@ impl<R: Read> Capture<R> {
         Ok(capture)
     }
 
-    /// The next packet. Errs with how the file ends, or inside `Ok` never.
-    pub fn packet(&mut self) -> io::Result<Result<Record, End>> {
+    /// The next packet, or how the file ends. Errs when it cannot be read.
+    pub fn packet(&mut self) -> io::Result<Next> {
         let mut header = [0; 16];
         match fill(&mut self.input, &mut header)? {
-            0 => return Ok(Err(End::Whole)),
+            0 => return Ok(Next::End(End::Whole)),
             16 => {}
-            _ => return Ok(Err(End::Torn)),
+            _ => return Ok(Next::End(End::Torn)),
         }
         let number = |at: usize| self.number(&header[at..at + 4]);
         let (seconds, fraction, captured, length) = (number(0), number(4), number(8), number(12));
-        if captured > LONGEST || captured > length {
-            return Ok(Err(End::Damaged));
+        if captured > LONGEST {
+            return Ok(Next::End(End::Damaged));
         }
         let unit = if self.nanoseconds { 1 } else { 1000 };
         let time = u64::from(seconds) * 1_000_000_000 + u64::from(fraction) * unit;
         let mut data = vec![0; captured as usize];
         if fill(&mut self.input, &mut data)? < data.len() {
-            return Ok(Err(End::Torn));
+            return Ok(Next::End(End::Torn));
         }
-        Ok(Ok(Record { time, length, data }))
+        // Some programs write a length on the wire that is too small, or none; what is there was there.
+        Ok(Next::Packet(Record { time, length: length.max(captured), data }))
     }
 
     fn number(&self, bytes: &[u8]) -> u32 {
@@ -153,10 +163,10 @@ mod tests {
                 let bytes = file(big_endian, magic);
                 let mut capture = Capture::open(&bytes[..]).unwrap();
                 assert_eq!(capture.link_type, 1);
-                let packet = capture.packet().unwrap().unwrap();
                 let time = 7_000_000_000 + fraction;
-                assert_eq!(packet, Record { time, length: 60, data: b"abc".to_vec() });
-                assert_eq!(capture.packet().unwrap(), Err(End::Whole));
+                let record = Record { time, length: 60, data: b"abc".to_vec() };
+                assert_eq!(capture.packet().unwrap(), Next::Packet(record));
+                assert_eq!(capture.packet().unwrap(), Next::End(End::Whole));
             }
         }
     }
@@ -169,15 +179,21 @@ mod tests {
                 Err(_) => assert!(cut < 24),
                 Ok(mut capture) => {
                     let end = if cut == 24 { End::Whole } else { End::Torn };
-                    assert_eq!(capture.packet().unwrap(), Err(end));
+                    assert_eq!(capture.packet().unwrap(), Next::End(end));
                 }
             }
         }
-        for (at, value) in [(32, u32::MAX), (32, 61), (36, 2)] {
+        let whole = Record { time: 7_000_005_000, length: 3, data: b"abc".to_vec() };
+        for (at, value, found) in [
+            (32, u32::MAX, Next::End(End::Damaged)),
+            (32, 61, Next::End(End::Torn)),
+            // More captured than there was: what is there counts.
+            (36, 2, Next::Packet(whole)),
+        ] {
             let mut bytes = bytes.clone();
             bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
             let mut capture = Capture::open(&bytes[..]).unwrap();
-            assert_eq!(capture.packet().unwrap(), Err(End::Damaged));
+            assert_eq!(capture.packet().unwrap(), found);
         }
         assert!(Capture::open(&b"\x0a\x0d\x0d\x0a...."[..]).unwrap_err().contains("editcap"));
         assert!(Capture::open(&b"GIF89a"[..]).unwrap_err().contains("no capture"));

@@ -21,7 +21,7 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 
 use super::flow::Flows;
-use super::pcap::{Capture, End};
+use super::pcap::{Capture, End, Next};
 use super::{diagram, packet, report};
 use crate::kit::args::Args;
 use crate::kit::error::Error;
@@ -87,8 +87,8 @@ fn read<R: Read>(capture: &mut Capture<R>, flows: &mut Flows) -> Result<(u64, (u
     let (mut packets, mut other) = (0, (0, 0));
     loop {
         let record = match capture.packet().map_err(|why| Error::io("cannot read the capture", &why))? {
-            Ok(record) => record,
-            Err(end) => return Ok((packets, other, end)),
+            Next::Packet(record) => record,
+            Next::End(end) => return Ok((packets, other, end)),
         };
         packets += 1;
         match packet::parse(capture.link_type, record.length, &record.data) {
