@@ -126,7 +126,7 @@ def draw(whole, lengths):
         curves[name] = [100 - 100 * one["application"] / one["ethernet"] for one in counts]
     svg(
         "traffic-analysis-length.svg",
-        "What is not the application's, on Ethernet",
+        "What is not the application's, on Ethernet, readings 10 ms apart",
         LENGTHS,
         curves,
         "per cent of all bytes",
@@ -152,11 +152,11 @@ def written(whole, lengths):
     lines = [[name, roles[2 * n], roles[2 * n + 1]] for n, name in enumerate(["handshake", "data", "acknowledgements alone", "close"])]
     parts.append("What TCP's packets are there for:")
     parts.append(table(["", "packets", "bytes"], lines))
-    parts.append("Overhead on Ethernet, by the number of readings in one conversation:")
+    parts.append("Overhead on Ethernet, by the number of readings in one conversation, 10 ms apart:")
     rows = []
     for name, counts in lengths.items():
         rows.append([name, *(share(one["ethernet"] - one["application"], one["ethernet"]) for one in counts)])
-    parts.append(table(["readings", *LENGTHS], rows))
+    parts.append(table(["readings, 10 ms apart", *LENGTHS], rows))
     parts.append("![Overhead by length](traffic-analysis-length.svg)")
     parts.append("The same from the stored captures:")
     for name in whole:
