@@ -21,7 +21,9 @@
 //! Both transports hand their bytes to one [`Desk`], which knows nothing of sockets.
 //!
 //! Limits: no authentication; anyone who reaches the port can report readings. Duplicates are known
-//! for the last 128 readings of a session and for some ten thousand sessions; see [`super::session`].
+//! for the last 128 readings of a session and the last 32,768 sessions of each transport; see
+//! [`super::session`]. Each reading is shown and logged before it is answered, so a standard output that
+//! nobody reads, or a log that is a pipe without a reader, stops the service once the pipe is full.
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
