@@ -92,7 +92,7 @@ fn a_full_disk_is_said_and_answered_as_an_error() {
     for _ in 0..2 {
         let (head, body) = ask(&socket, &reading(1, 1, |_, _| {}));
         assert_eq!(head.kind, kind::ERROR);
-        assert_eq!(body.error, Some((5, "No space left on device".to_string())));
+        assert_eq!(body.error, Some((5, b"No space left on device".to_vec())));
     }
     server.wait_err("cannot write the log: No space left on device (1 readings not stored");
     let ended = client(port, &["--count", "3"]);
@@ -330,8 +330,10 @@ fn a_dripping_sensor_is_let_go() {
 fn the_pages_example_is_a_message() {
     let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/sensor-protocol.md")).unwrap();
     let section = page.split("## An example in hex").nth(1).unwrap();
-    let blocks: Vec<&str> = section.split("```").skip(1).step_by(2).take(2).collect();
-    for (block, kind) in blocks.iter().zip([kind::READING, kind::ACKNOWLEDGEMENT]) {
+    let blocks: Vec<&str> = section.split("```").skip(1).step_by(2).take(4).collect();
+    let kinds = [kind::READING, kind::ACKNOWLEDGEMENT, kind::COMMAND, kind::ERROR];
+    assert_eq!(blocks.len(), kinds.len());
+    for (block, kind) in blocks.iter().zip(kinds) {
         // On each line the bytes stand before the first wide gap.
         let bytes_of = |line: &str| line.trim().split("   ").next().map(str::to_string);
         let words = block.lines().skip(1).filter_map(bytes_of);
@@ -341,6 +343,12 @@ fn the_pages_example_is_a_message() {
             .collect();
         let (head, fields) = open(&bytes).unwrap();
         assert_eq!((head.kind, head.device, head.session), (kind, 7, 0x1a2b_3c4d));
-        Body::read(fields).unwrap();
+        let body = Body::read(fields).unwrap();
+        match kind {
+            kind::READING => assert_eq!(body.interval, Some(1000)),
+            kind::COMMAND => assert_eq!(body.interval, Some(5000)),
+            kind::ERROR => assert_eq!(body.error, Some((6, b"sequence too old".to_vec()))),
+            _ => assert_eq!(body.statistics.unwrap().1.mean.to_string(), "21.5"),
+        }
     }
 }

@@ -160,7 +160,7 @@ fn a_hostile_server_cannot_hang_or_drive_the_client() {
         stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
         let (mut stream, _) = listener.accept().unwrap();
         let (head, _) = next_message(&mut stream).unwrap();
-        let error = Some((1, "\u{1b}[2J".to_string()));
+        let error = Some((1, b"\x1b[2J\xff".to_vec()));
         let body = Body { error, ..Body::default() };
         stream.write_all(&write(&Head { kind: kind::ERROR, ..head }, &body)).unwrap();
         let _ = stream.read(&mut [0]);
@@ -169,5 +169,5 @@ fn a_hostile_server_cannot_hang_or_drive_the_client() {
     fake.join().unwrap();
     assert_eq!(ended.code, 1);
     assert!(ended.err[0].contains("the server sent no message: wrong magic"), "{ended:#?}");
-    assert!(ended.out[0].ends_with("refused, error 1: \\x1b[2J"), "{ended:#?}");
+    assert!(ended.out[0].ends_with("refused, error 1: \\x1b[2J\\xff"), "{ended:#?}");
 }

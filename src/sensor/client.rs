@@ -166,7 +166,7 @@ impl Sensor {
         let (duplicate, statistics, interval) = match reply {
             Reply::Acknowledged { duplicate, statistics, interval } => (duplicate, statistics, interval),
             Reply::Refused(code, why) => {
-                return format!("refused, error {code}: {}", screen::escape(why.as_bytes()));
+                return format!("refused, error {code}: {}", screen::escape(&why));
             }
         };
         let mut told = format!("acknowledged in {:.6} s", after.as_secs_f64());
@@ -174,7 +174,7 @@ impl Sensor {
             told += ", the server had it already";
         }
         if let Some(statistics) = statistics {
-            told += &format!(", mean {:.2} of {}", statistics.mean, statistics.count);
+            told += &format!(", mean {} of {}", statistics.show_mean(), statistics.count);
         }
         if let Some(wanted) = interval {
             // Whatever it says: a server must not silence a sensor, or make it flood.

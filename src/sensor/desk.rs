@@ -231,7 +231,7 @@ fn check(head: &Head, fields: &[u8]) -> Result<(Reading, Option<u32>), Fault> {
 
 /// An error's field.
 fn error(code: u8, why: &str) -> Body {
-    Body { error: Some((code, why.to_string())), ..Body::default() }
+    Body { error: Some((code, why.as_bytes().to_vec())), ..Body::default() }
 }
 
 /// Says that storing failed, as often as [`Desk::refuse`] does.

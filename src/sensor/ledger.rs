@@ -25,7 +25,7 @@ pub enum Reply {
         interval: Option<u32>,
     },
     /// It is not, with the code and the server's words (a peer's text).
-    Refused(u8, String),
+    Refused(u8, Vec<u8>),
 }
 
 /// The client's books.
@@ -136,8 +136,8 @@ mod tests {
         ] {
             assert_eq!(ledger.receive(&stranger), None);
         }
-        let refused = reply(kind::ERROR, 3, Body { error: Some((5, "full".to_string())), ..Body::default() });
-        assert_eq!(ledger.receive(&refused), Some((3, Reply::Refused(5, "full".to_string()))));
+        let refused = reply(kind::ERROR, 3, Body { error: Some((5, b"full".to_vec())), ..Body::default() });
+        assert_eq!(ledger.receive(&refused), Some((3, Reply::Refused(5, b"full".to_vec()))));
         assert_eq!((ledger.sent, ledger.acknowledged, ledger.refused, ledger.lost()), (3, 2, 1, 0));
     }
 }

@@ -121,8 +121,8 @@ pub struct Body {
     pub interval: Option<u32>,
     /// Field 3: the kind and its statistics.
     pub statistics: Option<(u8, Statistics)>,
-    /// Field 4: the code and a text, which is a peer's.
-    pub error: Option<(u8, String)>,
+    /// Field 4: the code and a text, which is a peer's: it should be UTF-8.
+    pub error: Option<(u8, Vec<u8>)>,
 }
 
 /// How long a message is by its first eight bytes, for a stream; `None` while fewer are there.
@@ -201,7 +201,7 @@ impl Body {
                 3 => body.statistics.replace(read_statistics(value).ok_or(MALFORMED)?).is_some(),
                 4 => {
                     let (&code, text) = value.split_first().ok_or(MALFORMED)?;
-                    body.error.replace((code, String::from_utf8_lossy(text).into_owned())).is_some()
+                    body.error.replace((code, text.to_vec())).is_some()
                 }
                 _ => false,
             };
@@ -232,8 +232,7 @@ impl Body {
             write_field(2, &interval.to_be_bytes(), to);
         }
         if let Some((code, text)) = &self.error {
-            let end = text.floor_char_boundary_at(LONGEST_ERROR);
-            write_field(4, &[&[*code], &text.as_bytes()[..end]].concat(), to);
+            write_field(4, &[&[*code], cut(text, LONGEST_ERROR)].concat(), to);
         }
     }
 }
@@ -250,7 +249,9 @@ fn read_statistics(value: &[u8]) -> Option<(u8, Statistics)> {
     let (kind, count) = (reader.u8()?, reader.u32()?);
     let mut number = || reader.u64().map(f64::from_bits);
     let (minimum, mean, maximum) = (number()?, number()?, number()?);
-    reader.is_empty().then_some((kind, Statistics { count, minimum, mean, maximum }))
+    // One from outside could be shown as anything, or poison what is computed from it.
+    let finite = [minimum, mean, maximum].iter().all(|number| number.is_finite());
+    (finite && reader.is_empty()).then_some((kind, Statistics { count, minimum, mean, maximum }))
 }
 
 /// The fault that a refused reading is.
@@ -261,16 +262,11 @@ fn fault(refused: Refused) -> Fault {
     }
 }
 
-/// Where a text may be cut.
-trait Cut {
-    /// The last border between two characters at or before `most`.
-    fn floor_char_boundary_at(&self, most: usize) -> usize;
-}
-
-impl Cut for String {
-    fn floor_char_boundary_at(&self, most: usize) -> usize {
-        (0..=most.min(self.len())).rev().find(|&end| self.is_char_boundary(end)).unwrap_or(0)
-    }
+/// At most so many bytes of a UTF-8 text, cut between two characters.
+fn cut(text: &[u8], most: usize) -> &[u8] {
+    let continues = |end: &usize| text.get(*end).is_some_and(|byte| byte & 0xc0 == 0x80);
+    let end = (0..=most.min(text.len())).rev().find(|end| !continues(end));
+    &text[..end.unwrap_or(0)]
 }
 
 #[cfg(test)]
@@ -348,6 +344,7 @@ mod tests {
             "0200",
             "0205 0000000000",
             "031c0100000001 4035800000000000 4035800000000000 40358000000000",
+            "031d0100000001 4035800000000000 7ff0000000000000 4035800000000000",
             "0400",
             "63ff00",
             &reading.repeat(2),
@@ -359,10 +356,10 @@ mod tests {
 
     #[test]
     fn an_error_is_cut_between_two_characters_and_answers_stay_small() {
-        let error = Some((code::STORAGE, "é".repeat(20)));
+        let error = Some((code::STORAGE, "é".repeat(20).into_bytes()));
         let message = write(&head(kind::ERROR, 0), &Body { error, ..Body::default() });
         assert!(message.len() < 2 * SHORTEST);
         let (_, fields) = open(&message).unwrap();
-        assert_eq!(Body::read(fields).unwrap().error, Some((code::STORAGE, "é".repeat(12))));
+        assert_eq!(Body::read(fields).unwrap().error, Some((code::STORAGE, "é".repeat(12).into_bytes())));
     }
 }

@@ -29,6 +29,15 @@ impl Statistics {
         let count = f64::from(self.count);
         self.mean += number / count - self.mean / count;
     }
+
+    /// The mean for a person: two places, or an exponent where there would be up to 309 digits.
+    pub fn show_mean(&self) -> String {
+        if self.mean.abs() < 1e15 {
+            format!("{:.2}", self.mean)
+        } else {
+            format!("{:e}", self.mean)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -51,5 +60,7 @@ mod tests {
             statistics.add(number);
             assert!(statistics.mean.is_finite());
         }
+        assert_eq!(Statistics::new(-1e300).show_mean(), "-1e300");
+        assert_eq!(Statistics::new(21.456).show_mean(), "21.46");
     }
 }
