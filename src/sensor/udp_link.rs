@@ -95,3 +95,18 @@ impl Link for UdpLink {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Otherwise a server that always has one more datagram on its way would keep the client for ever.
+    #[test]
+    fn after_the_deadline_what_waits_is_left() {
+        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = server.local_addr().unwrap().port();
+        let mut link = UdpLink::open("127.0.0.1", port, Family::V4First).unwrap();
+        server.send_to(b"noise", link.socket.local_addr().unwrap()).unwrap();
+        assert!(matches!(link.receive(Instant::now()).unwrap(), Event::Silence));
+    }
+}
