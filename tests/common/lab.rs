@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use super::{can_run, installed, is_root, Ended, Program, PATIENCE};
 
@@ -19,7 +19,7 @@ pub fn can_build() -> bool {
 pub struct Lab {
     pub program: Program,
     pub id: String,
-    /// The inode of its folder: as soon as it has ended, another test may have its name.
+    /// Which folder is its own: as soon as it has ended, another test may have its name.
     folder: u64,
 }
 
@@ -72,9 +72,12 @@ pub fn leftovers(id: &str) -> Vec<String> {
     found
 }
 
-/// The inode of a network's folder.
+/// What tells a network's folder from a later one of the same name: when it was made, in nanoseconds,
+/// for an inode's number may be given out again at once; the number where no time is kept.
 pub fn folder(id: &str) -> Option<u64> {
-    fs::metadata(Path::new("/run/socklab").join(id)).ok().map(|about| about.ino())
+    let about = fs::metadata(Path::new("/run/socklab").join(id)).ok()?;
+    let made = about.created().ok().and_then(|made| made.duration_since(UNIX_EPOCH).ok());
+    Some(made.map_or(about.ino(), |made| made.as_nanos() as u64))
 }
 
 /// Asserts that nothing is left of the network with that name and folder, except that its name may
