@@ -13,6 +13,7 @@
 //! | [`web`] | CSE3214, assignment 1 | HTTP/1.1: a server of files, a client |
 //! | [`ping`] | CSE3214 assignments 2 and 4 | UDP ping, heartbeat, ICMP ping, trace |
 //! | [`mail`] | CSE3214 assignment 3 | SMTP, MIME, TLS: a client, and a server that loses nothing |
+//! | [`reliable`] | IoT lab 1, beyond | messages in order, exactly once, over UDP |
 //! | [`topology`] | SCC.231, part 2 | hosts, switches, routers and cables in one program |
 //!
 //! [`exercises`] is the one table of all programs; [`kit`] is the tool box the rooms share.
@@ -29,6 +30,7 @@ pub mod mail;
 pub mod message;
 pub mod pack;
 pub mod ping;
+pub mod reliable;
 pub mod sensor;
 pub mod topology;
 pub mod traffic;

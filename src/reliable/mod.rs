@@ -1,0 +1,44 @@
+//! Reliable UDP: messages in order, exactly once, whatever the network does.
+//!
+//! A state machine without I/O: datagrams and the time go in, datagrams and messages come out. It has
+//! no sockets, no clock and no randomness of its own, so a test can lead it through a thousand hours
+//! of bad network in a second, and the same seed gives the same run.
+//!
+//! Read `docs/reliable-udp.md` first, which walks from stop-and-wait to this; then the files in this order.
+//!
+//! | file | what it adds |
+//! |---|---|
+//! | [`settings`] | what a conversation can be told, and what it tells |
+//! | `seq` | numbers that wrap around |
+//! | `packet` | packets to bytes and back |
+//! | `inbox` | the receiving side: order, duplicates, what to acknowledge and when |
+//! | `outbox` | the sending side: what waits, what the peer has room for |
+//! | `rtt` | how long to wait for an answer |
+//! | `flight` | what is under way, and when it counts as lost |
+//! | `congestion` | how much may be under way: the question, and a fixed answer |
+//! | `classic` | the answer of 1990: slow start, additive increase |
+//! | `rate` | the answer of today: a model of the path |
+//! | `pace` | packets spread over time |
+//! | [`connection`] | one end of a conversation: all of the above together |
+//! | `cookie` | who asks twice has an address |
+//! | [`listener`] | many conversations on one port |
+
+pub mod connection;
+pub mod listener;
+pub mod settings;
+
+pub use connection::Connection;
+pub use listener::{Event, Key, Listener};
+pub use settings::{Control, Counts, Failure, Refused, Settings, State};
+
+/// The longest message in bytes: with our header, UDP's and IPv6's it fits the 1,500 bytes of Ethernet.
+/// A message is one datagram; there is no fragmentation.
+pub const MESSAGE: usize = 1400;
+
+/// What every datagram of this protocol begins with: "RU".
+pub const MAGIC: [u8; 2] = [0x52, 0x55];
+
+/// Whether a datagram claims to be of this protocol; another one may share the port.
+pub fn ours(datagram: &[u8]) -> bool {
+    datagram.starts_with(&MAGIC)
+}
