@@ -36,23 +36,24 @@ impl Download {
     /// no regular file (`/dev/null`, a FIFO) is written to in place: replacing it would be a surprise.
     pub fn begin(path: &Path, total: Option<u64>, existing: Existing) -> Result<Download, Error> {
         let shown = escape(path.as_os_str().as_bytes());
-        let cannot = |why| Error::io(format!("cannot write {shown}"), &why);
-        let special = fs::metadata(path).is_ok_and(|facts| !facts.is_file());
-        let (file, rename) = if special {
-            (File::options().write(true).open(path).map_err(cannot)?, None)
-        } else {
-            if existing == Existing::Kept && path.symlink_metadata().is_ok() {
-                return Err(Error::Failed(there_already(&shown)));
-            }
-            // Through a symbolic link the file is replaced that it leads to, not the link.
-            let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-            let temporary = temporary_name(&target);
-            let file = File::create_new(&temporary).map_err(cannot)?;
+        let (file, rename) = create(path, &shown, existing)?;
+        if let Some((temporary, _)) = &rename {
             let unfinished = temporary.clone();
             stop::before_leaving(move || drop(fs::remove_file(&unfinished)));
-            (file, Some((temporary, target)))
-        };
+        }
         Ok(Download { file, progress: Progress::new(&shown, total), existing, rename, shown })
+    }
+
+    /// Whether [`Download::begin`] would go well at this moment. Leaves nothing behind.
+    pub fn try_out(path: &Path, existing: Existing) -> Result<(), Error> {
+        // A FIFO or a device is not touched: to be opened may be what its other end waits for.
+        if fs::metadata(path).is_ok_and(|facts| !facts.is_file() && !facts.is_dir()) {
+            return Ok(());
+        }
+        if let (_, Some((temporary, _))) = create(path, &escape(path.as_os_str().as_bytes()), existing)? {
+            let _ = fs::remove_file(temporary);
+        }
+        Ok(())
     }
 
     /// Writes the next bytes.
@@ -62,14 +63,22 @@ impl Download {
         Ok(())
     }
 
-    /// Waits until all bytes are on the disk itself: after a power cut the file is still whole. Takes as
-    /// long as the disk does. See fsync(2).
-    pub fn sync(&self) -> Result<(), Error> {
+    /// As [`Download::finish`], and waits until bytes and name are on the disk itself: after a power cut the
+    /// file is still there, and whole. Takes as long as the disk does. See fsync(2).
+    pub fn finish_on_disk(self) -> Result<(), Error> {
         match self.file.sync_all() {
             // EINVAL: a pipe or `/dev/null` has nothing to wait for.
-            Err(why) if why.kind() != io::ErrorKind::InvalidInput => Err(self.cannot(&why)),
-            _ => Ok(()),
+            Err(why) if why.kind() != io::ErrorKind::InvalidInput => return Err(self.cannot(&why)),
+            _ => {}
         }
+        let folder = self.rename.as_ref().and_then(|(_, target)| target.parent()).map(Path::to_path_buf);
+        let shown = self.shown.clone();
+        self.finish()?;
+        let Some(folder) = folder else { return Ok(()) };
+        // The parent of a bare name is the empty path, which cannot be opened.
+        let folder = if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder };
+        let synced = File::open(folder).and_then(|folder| folder.sync_all());
+        synced.map_err(|why| Error::io(format!("cannot write {shown}"), &why))
     }
 
     /// All bytes are there: gives the file its name. Errs when somebody else has taken the name
@@ -92,6 +101,26 @@ impl Download {
     fn cannot(&self, why: &io::Error) -> Error {
         Error::io(format!("cannot write {}", self.shown), why)
     }
+}
+
+/// The file to write to and, unless that is `path` itself, its name and the one it shall get.
+fn create(
+    path: &Path,
+    shown: &str,
+    existing: Existing,
+) -> Result<(File, Option<(PathBuf, PathBuf)>), Error> {
+    let cannot = |why| Error::io(format!("cannot write {shown}"), &why);
+    if fs::metadata(path).is_ok_and(|facts| !facts.is_file()) {
+        return Ok((File::options().write(true).open(path).map_err(cannot)?, None));
+    }
+    if existing == Existing::Kept && path.symlink_metadata().is_ok() {
+        return Err(Error::Failed(there_already(shown)));
+    }
+    // Through a symbolic link the file is replaced that it leads to, not the link.
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let temporary = temporary_name(&target);
+    let file = File::create_new(&temporary).map_err(cannot)?;
+    Ok((file, Some((temporary, target))))
 }
 
 /// A new name for a file, unless the name is taken. `rename` would replace what has it; `link` never
@@ -154,8 +183,7 @@ mod tests {
 
         let mut nowhere = replace(Path::new("/dev/null"), None).unwrap();
         nowhere.write(b"x").unwrap();
-        nowhere.sync().unwrap();
-        nowhere.finish().unwrap();
+        nowhere.finish_on_disk().unwrap();
         assert!(replace(&folder.join("missing/file"), None).is_err());
         fs::remove_dir_all(folder).unwrap();
     }
@@ -167,8 +195,7 @@ mod tests {
         let path = folder.join("file");
         let keep = || Download::begin(&path, None, Existing::Kept);
         let (first, mut second) = (keep().unwrap(), folder.join("file"));
-        first.sync().unwrap();
-        first.finish().unwrap();
+        first.finish_on_disk().unwrap();
         assert!(keep().unwrap_err().to_string().contains("exists already"));
 
         second.set_file_name("other");

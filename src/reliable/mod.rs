@@ -22,10 +22,18 @@
 //! | [`connection`] | one end of a conversation: all of the above together |
 //! | `cookie` | who asks twice has an address |
 //! | [`listener`] | many conversations on one port |
+//! | [`driver`] | sockets, the clock, randomness: the loop that runs all of this |
+//! | [`send`], [`receive`] | the programs `reliable-send` and `reliable-receive` |
+//! | [`parcel`], [`sha256`] | a file as messages; the sum by which both ends compare it |
 
 pub mod connection;
+pub mod driver;
 pub mod listener;
+pub mod parcel;
+pub mod receive;
+pub mod send;
 pub mod settings;
+pub mod sha256;
 
 pub use connection::Connection;
 pub use listener::{Event, Key, Listener};
