@@ -104,11 +104,7 @@ impl Download {
 }
 
 /// The file to write to and, unless that is `path` itself, its name and the one it shall get.
-fn create(
-    path: &Path,
-    shown: &str,
-    existing: Existing,
-) -> Result<(File, Option<(PathBuf, PathBuf)>), Error> {
+fn create(path: &Path, shown: &str, existing: Existing) -> Result<(File, Option<(PathBuf, PathBuf)>), Error> {
     let cannot = |why| Error::io(format!("cannot write {shown}"), &why);
     if fs::metadata(path).is_ok_and(|facts| !facts.is_file()) {
         return Ok((File::options().write(true).open(path).map_err(cannot)?, None));

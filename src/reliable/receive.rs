@@ -111,7 +111,8 @@ impl Receiving<'_> {
             Ok((size, sum)) => {
                 let (path, from) = (escape(self.path.as_os_str().as_bytes()), show(sender.peer));
                 let (seconds, shown) = (began.elapsed().as_secs_f64(), hex(&sum));
-                let line = format!("received {path}: {size} bytes from {from} in {seconds:.6} s, sha256 {shown}");
+                let line =
+                    format!("received {path}: {size} bytes from {from} in {seconds:.6} s, sha256 {shown}");
                 // The file is there, and the sender hears of it also when nobody reads our output.
                 let said = screen::say(&line);
                 if !self.answer(sender, &Parcel::Stored(size, sum)) {

@@ -155,7 +155,8 @@ impl Source {
 
     /// The sum of all bytes. Errs when the file is not what it was when it was opened.
     fn finish(&mut self) -> Result<Sum, Error> {
-        let now = self.file.metadata().map_err(|why| Error::io(format!("cannot read {}", self.shown), &why))?;
+        let now =
+            self.file.metadata().map_err(|why| Error::io(format!("cannot read {}", self.shown), &why))?;
         if now.len() != self.size || now.modified().ok() != self.about.modified().ok() {
             return Err(self.changed());
         }

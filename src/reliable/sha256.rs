@@ -24,9 +24,8 @@ const ROUNDS: [u32; 64] = [
 ];
 
 /// The fractional parts of the square roots of the first eight primes (FIPS 180-4, 5.3.3).
-const START: [u32; 8] = [
-    0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
-];
+const START: [u32; 8] =
+    [0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19];
 
 /// Bytes of a block.
 const BLOCK: usize = 64;
@@ -153,7 +152,10 @@ mod tests {
         for (bytes, expected) in table {
             assert_eq!(sum(bytes), expected);
         }
-        assert_eq!(sum(&[b'a'; 1_000_000]), "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+        assert_eq!(
+            sum(&[b'a'; 1_000_000]),
+            "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"
+        );
     }
 
     #[test]

@@ -85,7 +85,9 @@ impl ReliableLink {
     fn broken(&self) -> Option<String> {
         match self.client.connection.state() {
             State::Failed(failure) => Some(self.client.explain(failure).to_string()),
-            _ if self.client.connection.peer_closed() => Some("the server closed the conversation".to_string()),
+            _ if self.client.connection.peer_closed() => {
+                Some("the server closed the conversation".to_string())
+            }
             _ => None,
         }
     }
