@@ -9,9 +9,7 @@ use std::time::Duration;
 
 use network::{client_address, Nature, Network};
 use socklab::kit::random::Random;
-use socklab::reliable::packet::{decode, encode, Ack, Body, Content};
-use socklab::reliable::seq::Seq;
-use socklab::reliable::{Connection, Control, Event, Failure, Key, Listener, Settings, State};
+use socklab::reliable::{Connection, Control, Event, Key, Settings, State};
 
 const fn ms(number: u64) -> Duration {
     Duration::from_millis(number)
