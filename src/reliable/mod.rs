@@ -9,30 +9,46 @@
 //! | file | what it adds |
 //! |---|---|
 //! | [`settings`] | what a conversation can be told, and what it tells |
-//! | `seq` | numbers that wrap around |
-//! | `packet` | packets to bytes and back |
-//! | `inbox` | the receiving side: order, duplicates, what to acknowledge and when |
-//! | `outbox` | the sending side: what waits, what the peer has room for |
-//! | `rtt` | how long to wait for an answer |
-//! | `flight` | what is under way, and when it counts as lost |
-//! | `congestion` | how much may be under way: the question, and a fixed answer |
-//! | `classic` | the answer of 1990: slow start, additive increase |
-//! | `rate` | the answer of today: a model of the path |
-//! | `pace` | packets spread over time |
-//! | [`connection`] | one end of a conversation: all of the above together |
-//! | `cookie` | who asks twice has an address |
+//! | [`seq`] | numbers that wrap around |
+//! | [`packet`] | packets to bytes and back |
+//! | [`inbox`] | the receiving side: order, duplicates, what to acknowledge and when |
+//! | [`outbox`] | the sending side: what waits, what the peer has room for |
+//! | [`rtt`] | how long to wait for an answer |
+//! | [`flight`] | what is under way, and when it counts as lost |
+//! | [`meter`] | how fast packets arrive |
+//! | [`congestion`] | how much may be under way: the question, and a fixed answer |
+//! | [`classic`] | the answer of 1990: slow start, additive increase |
+//! | [`rate`] | the answer of today: a model of the path |
+//! | [`pace`] | packets spread over time |
+//! | [`sender`] | the sending side together: what leaves next, and three timers |
+//! | [`connection`] | one end of a conversation: handshake, both sides, the end |
+//! | [`cookie`] | who asks twice has an address |
 //! | [`listener`] | many conversations on one port |
 //! | [`driver`] | sockets, the clock, randomness: the loop that runs all of this |
 //! | [`send`], [`receive`] | the programs `reliable-send` and `reliable-receive` |
 //! | [`parcel`], [`sha256`] | a file as messages; the sum by which both ends compare it |
 
+pub mod classic;
+pub mod congestion;
 pub mod connection;
-pub mod driver;
+pub mod cookie;
+pub mod flight;
+pub mod inbox;
 pub mod listener;
+pub mod meter;
+pub mod outbox;
+pub mod pace;
+pub mod packet;
+pub mod rate;
+pub mod rtt;
+pub mod sender;
+pub mod seq;
+pub mod settings;
+
+pub mod driver;
 pub mod parcel;
 pub mod receive;
 pub mod send;
-pub mod settings;
 pub mod sha256;
 
 pub use connection::Connection;

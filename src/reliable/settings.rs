@@ -128,4 +128,10 @@ pub struct Counts {
     pub least_rtt: Duration,
     /// How many packets the congestion control allows to be under way.
     pub window: usize,
+    /// Places that messages from the peer take here: at most `Settings::buffer`.
+    pub waiting_in: usize,
+    /// Places that messages to the peer take here: at most `Settings::buffer`, and one for the end.
+    pub waiting_out: usize,
+    /// Packets about whose fate something may still be learned.
+    pub tracked: usize,
 }
