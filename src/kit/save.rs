@@ -106,8 +106,13 @@ impl Download {
 /// The file to write to and, unless that is `path` itself, its name and the one it shall get.
 fn create(path: &Path, shown: &str, existing: Existing) -> Result<(File, Option<(PathBuf, PathBuf)>), Error> {
     let cannot = |why| Error::io(format!("cannot write {shown}"), &why);
-    if fs::metadata(path).is_ok_and(|facts| !facts.is_file()) {
-        return Ok((File::options().write(true).open(path).map_err(cannot)?, None));
+    match fs::metadata(path) {
+        Ok(facts) if !facts.is_file() => {
+            return Ok((File::options().write(true).open(path).map_err(cannot)?, None));
+        }
+        // A name that is too long, say: the temporary one would be short enough.
+        Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(cannot(why)),
+        _ => {}
     }
     if existing == Existing::Kept && path.symlink_metadata().is_ok() {
         return Err(Error::Failed(there_already(shown)));

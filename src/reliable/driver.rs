@@ -257,13 +257,17 @@ impl Client {
     }
 
     /// Sends what may leave, waits until something happens, but not beyond `deadline`, and takes what
-    /// has come. Then look at the connection, and call it again.
+    /// has come. Then look at the connection, and call it again unless that is over.
     ///
     /// Errs when the peer's machine says that nobody listens there, but only while the conversation
     /// opens: later anyone who can forge an ICMP message could end it, so silence alone does (RFC 5927).
     pub fn turn(&mut self, deadline: Option<Instant>) -> Result<(), Error> {
         let connection = &mut self.connection;
         self.wire.send(|datagram| connection.transmit(datagram, Instant::now()).then_some(None));
+        if connection.state().is_over() {
+            // Given up just now, for instance: nothing more will happen.
+            return Ok(());
+        }
         self.wire.wait(connection.wake(), deadline)?;
         self.wire.receive(|_, datagram, _| connection.receive(datagram, Instant::now()))?;
         match self.wire.trouble.take() {

@@ -90,8 +90,8 @@ struct Receiving<'a> {
     path: &'a Path,
     existing: Existing,
     settings: Settings,
-    /// Who is there and has made no offer, and since when.
-    visitors: HashMap<Key, Instant>,
+    /// Who is there besides the sender, since when, and whether he has been told to go.
+    visitors: HashMap<Key, (Instant, bool)>,
 }
 
 /// What becomes of a transfer: size and sum of the file, or why there is none.
@@ -130,9 +130,8 @@ impl Receiving<'_> {
     /// The first offer of a file, who makes it, and its size; `None` when a signal came first.
     fn wait_for_an_offer(&mut self) -> Result<Option<(Key, u64, Arriving)>, Error> {
         while !stop::requested() {
-            let first = self.visitors.values().min().map(|since| *since + IDLE);
-            match self.next(first)? {
-                Some((key, Event::Message(message))) => {
+            match self.next(None)? {
+                Some((key, Event::Message(message))) if !self.is_told(&key) => {
                     let mut arriving = Arriving::default();
                     match arriving.take(&message) {
                         Step::Begin(size, name) => {
@@ -146,12 +145,7 @@ impl Receiving<'_> {
                     }
                 }
                 Some((key, event)) => self.visitor(key, event),
-                None => {
-                    let late = |(key, since): (&Key, &Instant)| (since.elapsed() >= IDLE).then_some(*key);
-                    for key in self.visitors.iter().filter_map(late).collect::<Vec<_>>() {
-                        self.send_away(key, "no offer in time");
-                    }
-                }
+                None => {}
             }
         }
         Ok(None)
@@ -255,29 +249,49 @@ impl Receiving<'_> {
         heard
     }
 
-    /// The next event, waited for until `deadline` or until the bell rings.
+    /// The next event, waited for until `deadline` or until the bell rings. Visitors that stay too long
+    /// without an offer are asked to go, and then forgotten.
     fn next(&mut self, deadline: Option<Instant>) -> Result<Option<(Key, Event)>, Error> {
         if let Some(event) = self.port.listener.event() {
             return Ok(Some(event));
         }
-        self.port.turn(deadline, |_, _, _| {})?;
+        let late = |(key, (since, told)): (&Key, &(Instant, bool))| {
+            (since.elapsed() >= IDLE).then_some((*key, *told))
+        };
+        for (key, told) in self.visitors.iter().filter_map(late).collect::<Vec<_>>() {
+            if told {
+                self.visitors.remove(&key);
+                self.port.listener.abandon(&key);
+            } else {
+                self.send_away(key, "no offer in time");
+            }
+        }
+        let first = self.visitors.values().map(|(since, _)| *since + IDLE).min();
+        self.port.turn([deadline, first].into_iter().flatten().min(), |_, _, _| {})?;
         Ok(self.port.listener.event())
     }
 
     /// Somebody who is not the sender.
     fn visitor(&mut self, key: Key, event: Event) {
         match event {
-            Event::Opened => drop(self.visitors.insert(key, Instant::now())),
+            Event::Opened => drop(self.visitors.insert(key, (Instant::now(), false))),
             Event::Message(_) => self.send_away(key, "busy: another sender was first"),
             Event::Closed => self.send_away(key, "no offer"),
             Event::Ended | Event::Failed(_) => drop(self.visitors.remove(&key)),
         }
     }
 
-    /// Refuses a visitor. It may say this to one again and again who goes on talking: only the first
-    /// refusal is sent.
+    /// Whether a visitor has been refused.
+    fn is_told(&self, key: &Key) -> bool {
+        self.visitors.get(key).is_some_and(|(_, told)| *told)
+    }
+
+    /// Refuses a visitor, who may go on talking: only the first refusal is sent.
     fn send_away(&mut self, key: Key, why: &str) {
-        self.visitors.remove(&key);
+        if self.is_told(&key) {
+            return;
+        }
+        self.visitors.insert(key, (Instant::now(), true));
         if let Some(connection) = self.port.listener.connection(&key) {
             let _ = connection.send(&Parcel::Refused(why.as_bytes()).write());
             connection.close();

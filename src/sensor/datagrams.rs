@@ -21,7 +21,7 @@ use crate::kit::error::Error;
 use crate::kit::{address, screen, stop, udp};
 use crate::reliable::driver::{explain, Loss, Port};
 use crate::reliable::listener::{Event, Key};
-use crate::reliable::settings::Settings;
+use crate::reliable::settings::{Control, Settings, State};
 
 /// What a conversation with a sensor is like: few messages at once, so that thousands of sensors fit into memory.
 const SETTINGS: Settings = Settings {
@@ -29,7 +29,7 @@ const SETTINGS: Settings = Settings {
     give_up: Duration::from_secs(10),
     keep_alive: Duration::from_secs(3),
     linger: Duration::from_secs(1),
-    control: crate::reliable::settings::Control::Rate,
+    control: Control::Rate,
 };
 
 /// How often to look for sensors that have been silent for too long.
@@ -130,19 +130,23 @@ impl Datagrams {
     }
 
     /// Closes conversations in which nothing is said: that the sensor's machine answers is not enough.
+    /// One that is still there when the same time has passed again is forgotten.
     fn let_idle_go(&mut self) {
         let Some(idle) = self.idle else { return };
-        for (key, heard) in &mut self.heard {
-            if heard.elapsed() < idle {
-                continue;
+        let silent = |(key, heard): (&Key, &Instant)| (heard.elapsed() >= idle).then_some(*key);
+        for key in self.heard.iter().filter_map(silent).collect::<Vec<_>>() {
+            match self.port.listener.connection(&key) {
+                Some(connection) if connection.state() == State::Open => {
+                    connection.close();
+                    self.heard.insert(key, Instant::now());
+                    let (peer, seconds) = (address::show(key.peer), idle.as_secs_f64());
+                    screen::note(&format!("{peer}: let go after {seconds} s of silence"));
+                }
+                _ => {
+                    self.heard.remove(&key);
+                    self.port.listener.abandon(&key);
+                }
             }
-            if let Some(connection) = self.port.listener.connection(key) {
-                let peer = address::show(key.peer);
-                screen::note(&format!("{peer}: let go after {} s of silence", idle.as_secs_f64()));
-                connection.close();
-            }
-            // Not said again for as long as it takes to close.
-            *heard = Instant::now();
         }
     }
 

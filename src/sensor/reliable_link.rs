@@ -1,9 +1,10 @@
 //! The client's side of reliable UDP: a conversation that is made anew when it breaks.
 
 use std::net::SocketAddr;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use super::link::{connect_again, network_header, Cost, Event, Link};
+use super::link::{connect_again, left, network_header, Cost, Event, Link};
 use crate::kit::address::Family;
 use crate::kit::error::Error;
 use crate::reliable::driver::{Client, Loss};
@@ -125,12 +126,13 @@ impl Link for ReliableLink {
     /// What TCP's kernel does behind a sensor's back: acknowledge, and answer the server's question
     /// whether it is still there. Whether the conversation has broken meanwhile the next reading finds out.
     fn rest(&mut self, until: Instant) {
-        while Instant::now() < until {
-            // Once it is over only the deadline is left to wait for; an error of the socket comes again.
+        while !self.client.connection.state().is_over() && Instant::now() < until {
+            // An error of the socket's comes again, where it is looked at.
             if self.client.turn(Some(until)).is_err() {
-                std::thread::sleep(until.saturating_duration_since(Instant::now()));
+                break;
             }
         }
+        thread::sleep(left(until));
     }
 
     fn mend(&mut self, why: &str, again: u32) -> Result<(), Error> {
