@@ -103,6 +103,11 @@ impl Datagrams {
         match event {
             Event::Opened => drop(self.heard.insert(key, Instant::now())),
             Event::Message(message) => {
+                // After its noise, or once it was let go, a sensor's words are not heard any more.
+                let listening = self.port.listener.connection(&key).map(|connection| connection.state());
+                if listening != Some(State::Open) {
+                    return Ok(());
+                }
                 self.heard.insert(key, Instant::now());
                 let (reply, go_on) = match ask(desk, &message, peer, Transport::Reliable)? {
                     Some(Answer::Reply(reply)) => (reply, true),
