@@ -182,11 +182,11 @@ impl Sending {
         self.progress.finish();
         match outcome {
             Ok(sum) => {
-                self.summary(sum, began.elapsed())?;
+                let said = self.summary(sum, began.elapsed());
                 // The receiver waits for our acknowledgement of its answer; that it never comes is not
                 // a failure any more.
                 self.client.close(FAREWELL);
-                Ok(())
+                said
             }
             Err(End::Refused(error)) => {
                 self.client.close(ACKNOWLEDGE);
