@@ -92,10 +92,10 @@ impl Congestion {
         }
     }
 
-    /// How many packets may leave in a second; `None`: as they come.
-    pub fn rate(&self) -> Option<f64> {
+    /// How many packets may leave in a second, `rtt` being the round trip; `None`: as they come.
+    pub fn rate(&self, rtt: Duration) -> Option<f64> {
         match self {
-            Congestion::Rate(model) => model.pace(),
+            Congestion::Rate(model) => model.pace(rtt),
             _ => None,
         }
     }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 pub struct Stamp {
     /// How many packets had arrived, and when the last of them was acknowledged.
     delivered: u64,
+    lost: u64,
     delivered_at: Instant,
     /// When the packet left whose acknowledgement that was.
     first_sent: Instant,
@@ -23,7 +24,7 @@ pub struct Stamp {
 impl Stamp {
     /// That of a first packet.
     pub fn new(now: Instant) -> Stamp {
-        Stamp { delivered: 0, delivered_at: now, first_sent: now, limited: false }
+        Stamp { delivered: 0, lost: 0, delivered_at: now, first_sent: now, limited: false }
     }
 
     /// How many packets had arrived when it left.
@@ -35,8 +36,10 @@ impl Stamp {
 /// One sample.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Speed {
-    /// Packets per second.
+    /// Packets per second that arrived.
     pub rate: f64,
+    /// With those that were lost on the way.
+    pub carried: f64,
     /// Whether the sender, not the path, was what limited it: then the path may be faster.
     pub limited: bool,
 }
@@ -45,6 +48,7 @@ pub struct Speed {
 #[derive(Debug)]
 pub struct Meter {
     delivered: u64,
+    lost: u64,
     delivered_at: Instant,
     first_sent: Instant,
     /// Packets sent until this many have arrived are marked as limited by the sender.
@@ -56,7 +60,7 @@ pub struct Meter {
 impl Meter {
     /// A meter at rest.
     pub fn new(now: Instant) -> Meter {
-        Meter { delivered: 0, delivered_at: now, first_sent: now, limited_until: 0, latest: None }
+        Meter { delivered: 0, lost: 0, delivered_at: now, first_sent: now, limited_until: 0, latest: None }
     }
 
     /// How many packets have arrived.
@@ -72,6 +76,7 @@ impl Meter {
         }
         Stamp {
             delivered: self.delivered,
+            lost: self.lost,
             delivered_at: self.delivered_at,
             first_sent: self.first_sent,
             limited: self.limited_until > self.delivered,
@@ -99,6 +104,11 @@ impl Meter {
         self.delivered_at = now;
     }
 
+    /// So many packets are found lost.
+    pub fn lost(&mut self, packets: usize) {
+        self.lost += packets as u64;
+    }
+
     /// The sample of the packets acknowledged since the last call; `least` is the shortest round
     /// trip, and nothing shorter makes a sample.
     pub fn speed(&mut self, least: Duration, now: Instant) -> Option<Speed> {
@@ -110,7 +120,9 @@ impl Meter {
             return None;
         }
         let packets = self.delivered - stamp.delivered;
-        Some(Speed { rate: packets as f64 / elapsed.as_secs_f64(), limited: stamp.limited })
+        let lost = self.lost - stamp.lost;
+        let per_second = |packets: u64| packets as f64 / elapsed.as_secs_f64();
+        Some(Speed { rate: per_second(packets), carried: per_second(packets + lost), limited: stamp.limited })
     }
 }
 
@@ -154,7 +166,7 @@ mod tests {
         let later = start + Duration::from_millis(50);
         meter.arrived(stamp, start, later);
         let speed = meter.speed(Duration::from_millis(40), later).unwrap();
-        assert_eq!(speed, Speed { rate: 20.0, limited: true });
+        assert_eq!(speed, Speed { rate: 20.0, carried: 20.0, limited: true });
         assert!(!meter.stamp(0, later).limited, "all that was under way has arrived");
         assert_eq!(meter.speed(Duration::ZERO, later), None);
     }

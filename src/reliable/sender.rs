@@ -120,8 +120,7 @@ impl Sender {
         if arrived > 0 {
             (self.attempts, self.probes) = (0, 0);
         }
-        let speed = self.meter.speed(self.rtt.least(), now);
-        let news = News { arrived, flying_before, rtt, speed, delivered_then, ..self.no_news(now) };
+        let news = News { arrived, flying_before, rtt, delivered_then, ..self.no_news(now) };
         self.judge(news);
         Some(messages)
     }
@@ -153,6 +152,8 @@ impl Sender {
             }
         });
         news.flying = self.flight.flying();
+        self.meter.lost(news.lost);
+        news.speed = self.meter.speed(self.rtt.least(), news.now);
         if news.arrived > 0 || news.lost > 0 {
             self.congestion.learn(&news);
         }
@@ -236,7 +237,7 @@ impl Sender {
         let (message, again) = match next {
             Next::Ping => (None, false),
             Next::Item(number) => {
-                self.pace.leave(self.congestion.rate(), now);
+                self.pace.leave(self.congestion.rate(self.rtt.smoothed()), now);
                 (Some(number), self.outbox.sent(number, packet))
             }
         };
