@@ -146,8 +146,10 @@ impl Connection {
     }
 
     fn accept_content(&mut self, number: Seq, content: Content, now: Instant) {
-        if self.inbox.accept(number, content, now) == Verdict::Duplicate {
-            self.counts.duplicates += 1;
+        match self.inbox.accept(number, content, now) {
+            Verdict::New | Verdict::NoRoom => {}
+            Verdict::Duplicate => self.counts.duplicates += 1,
+            Verdict::Foreign => self.counts.foreign += 1,
         }
         if self.inbox.is_complete() {
             // Several attempts must fit the time that a lingering peer stays.
@@ -203,9 +205,10 @@ impl Connection {
         }
     }
 
-    /// When the peer, or lingering, is given up.
+    /// When the peer, or lingering, is given up. A peer that talks but acknowledges nothing is none.
     fn deadline(&self) -> Instant {
-        self.linger.unwrap_or(self.heard + self.settings.give_up)
+        let silent = self.sender.unanswered().map_or(self.heard, |since| since.min(self.heard));
+        self.linger.unwrap_or(silent + self.settings.give_up)
     }
 
     /// Writes the next datagram that may leave now into `datagram` (its old content is dropped) and

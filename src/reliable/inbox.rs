@@ -22,6 +22,9 @@ const PACKETS_PER_ACK: usize = 4;
 /// How long an acknowledgement may wait for more packets, or for a message to ride on.
 pub const ACK_DELAY: Duration = Duration::from_millis(5);
 
+/// No packet of an honest peer is further from the latest one: twice the largest window.
+const FARTHEST: u32 = 65_536;
+
 /// What became of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -31,6 +34,8 @@ pub enum Verdict {
     Duplicate,
     /// There is no room for its message: as if it had never come.
     NoRoom,
+    /// Its number is none that the peer could have reached: not its packet.
+    Foreign,
 }
 
 /// The receiving side of a conversation.
@@ -75,6 +80,11 @@ impl Inbox {
 
     /// Takes a numbered packet.
     pub fn accept(&mut self, number: Seq, content: Content, now: Instant) -> Verdict {
+        // Our own packets, thrown back at us, for one: taken for the latest, it would make nonsense of every
+        // acknowledgement that follows.
+        if number.after(self.latest).unsigned_abs() > FARTHEST {
+            return Verdict::Foreign;
+        }
         let verdict = match content {
             Content::Ping => Verdict::New,
             Content::End(sequence) => self.end(sequence),
@@ -116,9 +126,11 @@ impl Inbox {
         Verdict::New
     }
 
-    /// The end takes no room, so it may stand one behind the window.
+    /// The end takes no room, so it may stand one behind the window. One before a message that has come is a
+    /// lie: taken for true, it could never be reached.
     fn end(&mut self, sequence: Seq) -> Verdict {
-        if self.end.is_some() || sequence.after(self.next) < 0 {
+        let behind_all = sequence.after(self.taken.plus(self.messages.len())) >= 0;
+        if self.end.is_some() || !behind_all {
             return Verdict::Duplicate;
         }
         if sequence.place(self.taken).is_some_and(|place| place > self.capacity) {

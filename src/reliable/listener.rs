@@ -74,8 +74,10 @@ pub struct Listener {
     ready: VecDeque<Key>,
     /// Those that may have something to tell, in turn.
     news: VecDeque<Key>,
-    /// Answers to strangers.
+    /// Answers to strangers, and whether it is their turn: however many there are, every other
+    /// datagram is for those who are in conversation.
     answers: VecDeque<(SocketAddr, u64, Body<'static>)>,
+    strangers: bool,
     /// Sessions that ended, the oldest first.
     ended: VecDeque<(Instant, Key)>,
     ended_keys: HashSet<Key>,
@@ -96,6 +98,7 @@ impl Listener {
             ready: VecDeque::new(),
             news: VecDeque::new(),
             answers: VecDeque::new(),
+            strangers: true,
             ended: VecDeque::new(),
             ended_keys: HashSet::new(),
             damaged: 0,
@@ -170,10 +173,21 @@ impl Listener {
     /// Writes the next datagram that may leave now, and says to whom; call it until `None`.
     pub fn transmit(&mut self, datagram: &mut Vec<u8>, now: Instant) -> Option<SocketAddr> {
         self.now = Some(now);
-        if let Some((peer, session, body)) = self.answers.pop_front() {
-            encode(session, &body, datagram);
-            return Some(peer);
+        self.strangers = !self.strangers;
+        if self.strangers {
+            self.to_stranger(datagram).or_else(|| self.to_peer(datagram, now))
+        } else {
+            self.to_peer(datagram, now).or_else(|| self.to_stranger(datagram))
         }
+    }
+
+    fn to_stranger(&mut self, datagram: &mut Vec<u8>) -> Option<SocketAddr> {
+        let (peer, session, body) = self.answers.pop_front()?;
+        encode(session, &body, datagram);
+        Some(peer)
+    }
+
+    fn to_peer(&mut self, datagram: &mut Vec<u8>, now: Instant) -> Option<SocketAddr> {
         while let Some(&(_, key)) = self.timers.first().filter(|(at, _)| *at <= now) {
             self.timers.pop_first();
             if let Some(entry) = self.conversations.get_mut(&key) {

@@ -47,8 +47,9 @@ pub struct Sender {
     meter: Meter,
     congestion: Congestion,
     pace: Pace,
-    /// When the last packet left that has to be acknowledged.
+    /// When the last packet left that has to be acknowledged; and since when none of those under way has been.
     last_sent: Instant,
+    unanswered: Instant,
     /// Probe timeouts since anything arrived, and the longest wait between two.
     attempts: u32,
     longest_wait: Duration,
@@ -73,6 +74,7 @@ impl Sender {
             congestion: Congestion::new(control, now),
             pace: Pace::new(now),
             last_sent: now,
+            unanswered: now,
             attempts: 0,
             longest_wait: Duration::MAX,
             probes: 0,
@@ -85,7 +87,7 @@ impl Sender {
     /// Learns from an acknowledgement how many messages have arrived for good; `None` if it speaks of
     /// packets or messages that were never sent.
     pub fn acknowledge(&mut self, ack: &Ack, now: Instant) -> Option<usize> {
-        if ack.latest.after(self.flight.next()) >= 0 {
+        if ack.latest.after(self.flight.next()) >= 0 || self.outbox.never_sent(ack.next) {
             return None;
         }
         let flying_before = self.flight.flying();
@@ -113,12 +115,12 @@ impl Sender {
                 arrived += 1;
                 meter.settled(now);
             }
-        })?;
+        });
         if let Some(rtt) = rtt {
             self.rtt.sample(rtt);
         }
         if arrived > 0 {
-            (self.attempts, self.probes) = (0, 0);
+            (self.attempts, self.probes, self.unanswered) = (0, 0, now);
         }
         let news = News { arrived, flying_before, rtt, delivered_then, ..self.no_news(now) };
         self.judge(news);
@@ -207,6 +209,11 @@ impl Sender {
         self.flight.is_idle()
     }
 
+    /// Since when packets are under way and none of them has arrived.
+    pub fn unanswered(&self) -> Option<Instant> {
+        (!self.flight.is_idle()).then_some(self.unanswered)
+    }
+
     fn may_send(&self) -> bool {
         self.flight.flying() < self.congestion.window()
     }
@@ -234,6 +241,9 @@ impl Sender {
         self.probes = self.probes.saturating_sub(1);
         self.ping = false;
         self.last_sent = now;
+        if self.flight.is_idle() {
+            self.unanswered = now;
+        }
         let (message, again) = match next {
             Next::Ping => (None, false),
             Next::Item(number) => {

@@ -82,7 +82,8 @@ pub enum Failure {
     NoAnswer,
     /// The listener has no place for another conversation.
     Full,
-    /// Nothing has come from the peer for `Settings::give_up`.
+    /// Nothing has come from the peer, or nothing of what is under way has been acknowledged, for
+    /// `Settings::give_up`.
     Silent,
     /// The peer does not know this conversation: it was restarted, or has given it up.
     Unknown,
