@@ -57,7 +57,8 @@ impl Classic {
     }
 
     /// Begins anew from the least window (RFC 9002, 7.6: persistent congestion).
-    pub fn stall(&mut self) {
+    pub fn stall(&mut self, next: Seq) {
+        self.recovered = Some(next);
         self.threshold = (self.window / 2.0).max(LEAST_WINDOW as f64);
         self.window = LEAST_WINDOW as f64;
     }

@@ -74,12 +74,13 @@ impl Congestion {
         }
     }
 
-    /// Nothing has arrived for several timeouts: the path may have become another one.
-    pub fn stall(&mut self) {
+    /// Nothing has arrived for several timeouts: the path may have become another one. Packets before `next` belong
+    /// to the old one.
+    pub fn stall(&mut self, next: Seq) {
         match self {
             Congestion::Fixed(_) => {}
-            Congestion::Classic(classic) => classic.stall(),
-            Congestion::Rate(model) => model.stall(),
+            Congestion::Classic(classic) => classic.stall(next),
+            Congestion::Rate(model) => model.stall(next),
         }
     }
 

@@ -257,7 +257,7 @@ impl Connection {
             if self.inbox.due(now).is_none_or(|due| due > now) {
                 return false;
             }
-            let body = Body::Stream { ack: Some(self.inbox.acknowledge()), content: None };
+            let body = Body::Stream { ack: Some(self.inbox.acknowledge(now)), content: None };
             encode(self.session, &body, datagram);
             return true;
         };
@@ -278,7 +278,7 @@ impl Connection {
                 None => Content::Ping,
             },
         };
-        let ack = owes.then(|| self.inbox.acknowledge());
+        let ack = owes.then(|| self.inbox.acknowledge(now));
         encode(self.session, &Body::Stream { ack, content: Some((packet, content)) }, datagram);
         true
     }

@@ -52,8 +52,8 @@ const MOST_CHANCE: f64 = 0.2;
 const CUT: f64 = 0.7;
 const FLOOR: f64 = 0.8;
 /// How many packets the window may grow by in each round trip after a cut; and below the pipe.
-const GROW: f64 = 0.5;
-const GROW_BELOW: f64 = 2.0;
+const GROW: f64 = 0.3;
+const GROW_BELOW: f64 = 1.0;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -93,7 +93,7 @@ pub struct Model {
     chance: f64,
     /// The most that may be under way, after a cut.
     ceiling: f64,
-    /// The first packet sent after the last cut.
+    /// The first packet sent after the last cut: what was sent before is of the same event, and counts once.
     recovered: Option<Seq>,
 }
 
@@ -148,8 +148,12 @@ impl Model {
             }
         }
         self.arrived += news.arrived;
-        self.lost += news.lost;
-        if self.overflows(news) {
+        let old =
+            news.last_lost.is_some_and(|lost| self.recovered.is_some_and(|first| lost.after(first) < 0));
+        if !old {
+            self.lost += news.lost;
+        }
+        if !old && self.overflows(news) {
             self.cut = true;
             self.recovered = Some(news.next);
             let left = (news.flying_before as f64).min(self.ceiling) * CUT;
@@ -178,10 +182,9 @@ impl Model {
         self.rates.push_back((self.round, rate));
     }
 
-    /// Whether what is found lost now shows that a queue has overflowed. Once for each window of packets.
+    /// Whether what is found lost now shows that a queue has overflowed.
     fn overflows(&self, news: &News) -> bool {
-        let before_cut = |packet: Seq| self.recovered.is_some_and(|recovered| packet.after(recovered) < 0);
-        if news.last_lost.is_none_or(before_cut) {
+        if news.lost == 0 {
             return false;
         }
         let round = news.flying_before.max(self.arrived + self.lost) as f64;
@@ -232,9 +235,9 @@ impl Model {
     }
 
     /// Begins anew, more carefully: nothing has arrived for several timeouts.
-    pub fn stall(&mut self) {
-        *self =
-            Model { first_window: 2 * LEAST_WINDOW, round_end: self.round_end, ..Model::new(self.least_at) };
+    pub fn stall(&mut self, next: Seq) {
+        let (first_window, recovered) = (2 * LEAST_WINDOW, Some(next));
+        *self = Model { first_window, recovered, round_end: self.round_end, ..Model::new(self.least_at) };
     }
 
     /// How many packets may be under way.
