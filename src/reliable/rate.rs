@@ -50,7 +50,7 @@ const QUEUE: f64 = 1.25;
 const MOST_CHANCE: f64 = 0.2;
 /// What is left of the packets under way after a cut (CUBIC's factor), but never less than this much of the pipe.
 const CUT: f64 = 0.7;
-const FLOOR: f64 = 0.8;
+const FLOOR: f64 = 1.0;
 /// How many packets the window may grow by in each round trip after a cut; and below the pipe.
 const GROW: f64 = 0.3;
 const GROW_BELOW: f64 = 1.0;
