@@ -14,12 +14,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use cubic::Cubic;
-use network::{client_address, wire_size, Link, Nature, Network, STAND_IN};
+use network::{client_address, ms, wire_size, Link, Nature, Network, STAND_IN};
 use socklab::reliable::{Connection, Control, Event, Listener, Settings};
-
-const fn ms(number: u64) -> Duration {
-    Duration::from_millis(number)
-}
 
 /// So many Mbit/s, so long each way, a queue of 150 packets.
 fn path(rate: f64, delay: Duration, loss: f64) -> Nature {
