@@ -296,10 +296,8 @@ impl Connection {
         if self.state != State::Lingering && self.sender.is_idle() {
             wake = wake.min(self.heard + self.settings.keep_alive);
         }
-        [self.sender.wake(self.now), self.inbox.due(self.now)]
-            .into_iter()
-            .flatten()
-            .fold(Some(wake), |wake, at| wake.min(Some(at)))
+        let others = [self.sender.wake(self.now), self.inbox.due(self.now)];
+        others.into_iter().flatten().chain([wake]).min()
     }
 
     /// Takes a message of up to [`MESSAGE`] bytes for sending; an empty one is a message too.

@@ -88,7 +88,7 @@ impl Sender {
     /// Learns from an acknowledgement how many messages have arrived for good; `None` if it speaks of
     /// packets or messages that were never sent.
     pub fn acknowledge(&mut self, ack: &Ack, now: Instant) -> Option<usize> {
-        if ack.latest.after(self.flight.next()) >= 0 {
+        if ack.latest.after(self.flight.next()) >= 0 || !self.outbox.has_sent(ack.next) {
             return None;
         }
         let flying_before = self.flight.flying();
@@ -116,7 +116,7 @@ impl Sender {
                 arrived += 1;
                 meter.settled(now);
             }
-        })?;
+        });
         if let Some(rtt) = rtt {
             self.rtt.sample(rtt);
         }
