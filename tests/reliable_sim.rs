@@ -5,15 +5,12 @@
 #[path = "common/network.rs"]
 mod network;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use network::{client_address, Nature, Network};
+use network::{client_address, ms, Nature, Network};
 use socklab::kit::random::Random;
-use socklab::reliable::{Connection, Control, Event, Key, Settings, State};
-
-const fn ms(number: u64) -> Duration {
-    Duration::from_millis(number)
-}
+use socklab::reliable::{Connection, Control, Event, Key, Listener, Settings, State};
 
 /// How many seeded runs each test makes.
 fn runs(few: u64) -> u64 {
@@ -166,14 +163,76 @@ fn within_bounds(connection: &Connection, settings: &Settings, seed: u64) {
 
 #[test]
 fn exactly_once_and_in_order_whatever_the_network_does() {
-    for seed in 0..runs(1_500) {
+    for seed in 0..runs(1_000) {
         converse(seed, 30.0);
     }
 }
 
 #[test]
 fn up_to_half_of_all_packets_lost() {
-    for seed in 0..runs(500) {
+    for seed in 0..runs(300) {
         converse(1_000_000 + seed, 50.0);
+    }
+}
+
+/// Either end is restarted a few times at any moment; whoever lost the other begins anew, until one
+/// conversation came to its end. In each, messages came in order, once, from the first.
+fn converse_with_restarts(seed: u64) {
+    let mut random = Random::new(Some(seed));
+    let (up, down) = (nature(&mut random, 30.0), nature(&mut random, 30.0));
+    let settings = settings(&mut random);
+    let mut network = Network::new(settings, session(&mut random), up, down, seed);
+    let messages = 1 + random.below(100) as usize;
+    let mut client = Application::new(0, messages);
+    let mut servers: HashMap<u64, Application> = HashMap::new();
+    let restart = |random: &mut Random| ms(random.below(2_000));
+    let mut restarts: Vec<_> = (0..random.below(5)).map(|_| network.now + restart(&mut random)).collect();
+    while !network.client.state().is_delivered() {
+        assert!(network.elapsed() < Duration::from_secs(3_600), "seed {seed}: {:?}", network.client.counts());
+        let due = restarts.iter().position(|at| *at <= network.now);
+        let listener_dies = due.is_some() && random.chance(50.0);
+        if listener_dies {
+            network.listener =
+                Listener::new(settings, random.bits().to_be_bytes().repeat(2).try_into().unwrap(), 50);
+        }
+        if due.is_some_and(|_| !listener_dies) || network.client.state().is_over() {
+            network.client = Connection::connect(settings, session(&mut random), network.now);
+            client = Application::new(0, messages);
+        }
+        due.map(|due| restarts.remove(due));
+        client.send(&mut network.client);
+        while let Some(bytes) = network.client.take() {
+            client.check(&bytes, seed);
+        }
+        while let Some((key, event)) = network.listener.event() {
+            match event {
+                Event::Opened => {
+                    let before = servers.insert(key.session, Application::new(1, messages));
+                    assert!(before.is_none(), "seed {seed}: a conversation was opened twice");
+                }
+                Event::Message(bytes) => servers.get_mut(&key.session).unwrap().check(&bytes, seed),
+                Event::Closed | Event::Ended | Event::Failed(_) => {}
+            }
+        }
+        for key in network.listener.keys().collect::<Vec<_>>() {
+            let connection = network.listener.connection(&key).unwrap();
+            if let Some(server) = servers.get_mut(&key.session) {
+                server.send(connection);
+            }
+        }
+        network.exchange();
+        network.advance(restarts.iter().min().copied());
+    }
+    while let Some(bytes) = network.client.take() {
+        client.check(&bytes, seed);
+    }
+    let server = &servers[&network.client.session()];
+    assert_eq!((client.received, server.received), (messages, messages), "seed {seed}");
+}
+
+#[test]
+fn either_end_restarted_at_any_time() {
+    for seed in 0..runs(300) {
+        converse_with_restarts(2_000_000 + seed);
     }
 }

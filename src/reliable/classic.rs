@@ -57,7 +57,8 @@ impl Classic {
     }
 
     /// Begins anew from the least window (RFC 9002, 7.6: persistent congestion).
-    pub fn stall(&mut self) {
+    pub fn stall(&mut self, next: Seq) {
+        self.recovered = Some(next);
         self.threshold = (self.window / 2.0).max(LEAST_WINDOW as f64);
         self.window = LEAST_WINDOW as f64;
     }
@@ -66,5 +67,55 @@ impl Classic {
 impl Default for Classic {
     fn default() -> Classic {
         Classic::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    fn news(arrived: usize, lost: Option<u32>, flying_before: usize) -> News {
+        News {
+            now: Instant::now(),
+            arrived,
+            lost: usize::from(lost.is_some()),
+            last_lost: lost.map(Seq),
+            next: Seq(500),
+            flying_before,
+            flying: 0,
+            rtt: None,
+            speed: None,
+            delivered_then: 0,
+            delivered: 0,
+        }
+    }
+
+    #[test]
+    fn doubled_each_round_trip_then_halved_then_one_more() {
+        let mut classic = Classic::new();
+        for window in [10, 20, 40, 80] {
+            assert_eq!(classic.window(), window);
+            classic.learn(&news(window, None, window));
+        }
+        classic.learn(&news(1, Some(400), 160));
+        assert_eq!(classic.window(), 80);
+        classic.learn(&news(1, Some(499), 159));
+        assert_eq!(classic.window(), 80, "sent before the cut: the same event");
+        for _ in 0..79 {
+            classic.learn(&news(1, None, 80));
+        }
+        assert_eq!(classic.window(), 80, "its fraction is not complete yet");
+        for _ in 0..2 {
+            classic.learn(&news(1, None, 80));
+        }
+        assert_eq!(classic.window(), 81);
+        classic.learn(&news(50, None, 50));
+        assert_eq!(classic.window(), 81, "not used, so it says nothing");
+        classic.learn(&news(1, Some(500), 81));
+        assert_eq!(classic.window(), 40);
+        classic.stall(Seq(600));
+        assert_eq!(classic.window(), LEAST_WINDOW);
     }
 }

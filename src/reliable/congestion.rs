@@ -24,13 +24,13 @@ pub struct News {
     pub now: Instant,
     /// How many packets arrived.
     pub arrived: usize,
-    /// How many are found lost, and the last of them.
+    /// How many are found lost.
     pub lost: usize,
-    /// The last of those that are found lost.
+    /// The last of those.
     pub last_lost: Option<Seq>,
     /// The number that the next packet will have.
     pub next: Seq,
-    /// How many packets were under way before, and how many are.
+    /// How many packets were under way before this.
     pub flying_before: usize,
     /// How many still are.
     pub flying: usize,
@@ -38,9 +38,9 @@ pub struct News {
     pub rtt: Option<Duration>,
     /// The delivery rate.
     pub speed: Option<Speed>,
-    /// What had been delivered when the latest of the packets that arrived was sent; and what is now.
+    /// How many packets had been delivered when the latest of those that arrived was sent.
     pub delivered_then: u64,
-    /// What has been delivered by now.
+    /// How many have been delivered by now.
     pub delivered: u64,
 }
 
@@ -74,12 +74,13 @@ impl Congestion {
         }
     }
 
-    /// Nothing has arrived for several timeouts: the path may have become another one.
-    pub fn stall(&mut self) {
+    /// Nothing has arrived for several timeouts: the path may have become another one. Packets before `next` belong
+    /// to the old one.
+    pub fn stall(&mut self, next: Seq) {
         match self {
             Congestion::Fixed(_) => {}
-            Congestion::Classic(classic) => classic.stall(),
-            Congestion::Rate(model) => model.stall(),
+            Congestion::Classic(classic) => classic.stall(next),
+            Congestion::Rate(model) => model.stall(next),
         }
     }
 

@@ -260,7 +260,7 @@ impl Connection {
             if self.inbox.due(now).is_none_or(|due| due > now) {
                 return false;
             }
-            let body = Body::Stream { ack: Some(self.inbox.acknowledge()), content: None };
+            let body = Body::Stream { ack: Some(self.inbox.acknowledge(now)), content: None };
             encode(self.session, &body, datagram);
             return true;
         };
@@ -281,7 +281,7 @@ impl Connection {
                 None => Content::Ping,
             },
         };
-        let ack = owes.then(|| self.inbox.acknowledge());
+        let ack = owes.then(|| self.inbox.acknowledge(now));
         encode(self.session, &Body::Stream { ack, content: Some((packet, content)) }, datagram);
         true
     }
@@ -299,10 +299,8 @@ impl Connection {
         if self.state != State::Lingering && self.sender.is_idle() {
             wake = wake.min(self.heard + self.settings.keep_alive);
         }
-        [self.sender.wake(self.now), self.inbox.due(self.now)]
-            .into_iter()
-            .flatten()
-            .fold(Some(wake), |wake, at| wake.min(Some(at)))
+        let others = [self.sender.wake(self.now), self.inbox.due(self.now)];
+        others.into_iter().flatten().chain([wake]).min()
     }
 
     /// Takes a message of up to [`MESSAGE`] bytes for sending; an empty one is a message too.

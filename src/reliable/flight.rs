@@ -54,11 +54,13 @@ pub struct Flight {
     settled: Seq,
     flying: usize,
     threshold: usize,
+    /// How many packets are remembered at most.
+    most: usize,
 }
 
 impl Flight {
-    /// Nothing is under way; the first packet will have the number `first`.
-    pub fn new(first: Seq) -> Flight {
+    /// Nothing is under way; the first packet will have the number `first`, and at most `most` are remembered.
+    pub fn new(first: Seq, most: usize) -> Flight {
         Flight {
             sent: VecDeque::new(),
             first,
@@ -67,6 +69,7 @@ impl Flight {
             settled: first,
             flying: 0,
             threshold: THRESHOLD,
+            most,
         }
     }
 
@@ -97,6 +100,10 @@ impl Flight {
 
     /// Notes the packet `next`, which carries `message`.
     pub fn send(&mut self, message: Option<Seq>, stamp: Stamp, now: Instant) {
+        if self.sent.len() >= self.most {
+            // An honest peer lets it never come to this: too much would have to be under way.
+            self.pop();
+        }
         self.sent.push_back(Sent { message, time: now, stamp, fate: Fate::Flying });
         self.next = self.next.plus(1);
         self.flying += 1;
@@ -167,7 +174,13 @@ impl Flight {
         while self.sent.front().is_some_and(|sent| sent.fate != Fate::Flying)
             && latest.after(self.first) >= BITMAP as i32
         {
-            self.sent.pop_front();
+            self.pop();
+        }
+    }
+
+    fn pop(&mut self) {
+        if let Some(sent) = self.sent.pop_front() {
+            self.flying -= usize::from(sent.fate == Fate::Flying);
             self.first = self.first.plus(1);
         }
     }
@@ -183,7 +196,7 @@ mod tests {
     /// `count` packets, a millisecond apart, and when the first left.
     fn flight(count: usize) -> (Flight, Instant) {
         let start = Instant::now();
-        let mut flight = Flight::new(FIRST);
+        let mut flight = Flight::new(FIRST, 1_000);
         for number in 0..count {
             let now = start + Duration::from_millis(number as u64);
             flight.send(Some(Seq(number as u32)), Stamp::new(now), now);
@@ -236,5 +249,9 @@ mod tests {
             assert!(flight.len() <= BITMAP + 3, "{}", flight.len());
         }
         assert!(flight.flying() < 4);
+        for _ in 0..10_000 {
+            flight.send(None, Stamp::new(start), start);
+        }
+        assert_eq!((flight.len(), flight.flying()), (1_000, 1_000), "though nothing is acknowledged");
     }
 }

@@ -51,6 +51,8 @@ pub struct Inbox {
     /// The latest packet and which of the 64 up to it have come.
     latest: Seq,
     arrived: u64,
+    /// When the latest came.
+    latest_at: Option<Instant>,
     /// Packets not acknowledged yet.
     owed: usize,
     /// When the acknowledgement has to leave; and whether it has to at once.
@@ -71,6 +73,7 @@ impl Inbox {
             end: None,
             latest: first.before(),
             arrived: 0,
+            latest_at: None,
             owed: 0,
             due: None,
             urgent: false,
@@ -96,7 +99,7 @@ impl Inbox {
             return verdict;
         }
         let in_order = number == self.latest.plus(1);
-        self.record(number);
+        self.record(number, now);
         self.owed += 1;
         self.due.get_or_insert(now + ACK_DELAY);
         // A gap, a duplicate, a question, the end: the peer wants to know at once.
@@ -141,11 +144,12 @@ impl Inbox {
     }
 
     /// Remembers that a packet has come.
-    fn record(&mut self, number: Seq) {
+    fn record(&mut self, number: Seq, now: Instant) {
         match number.place(self.latest) {
             Some(ahead) if ahead > 0 => {
                 self.arrived = if ahead < BITMAP { self.arrived << ahead | 1 } else { 1 };
                 self.latest = number;
+                self.latest_at = Some(now);
             }
             _ => {
                 let behind = self.latest.place(number).unwrap_or(BITMAP);
@@ -188,12 +192,14 @@ impl Inbox {
     }
 
     /// The acknowledgement, which the caller sends.
-    pub fn acknowledge(&mut self) -> Ack {
+    pub fn acknowledge(&mut self, now: Instant) -> Ack {
         (self.owed, self.due, self.urgent) = (0, None, false);
         self.promised = self.taken.plus(self.capacity);
         let next = if self.is_complete() { self.next.plus(1) } else { self.next };
         let window = self.promised.after(self.next).clamp(0, i32::from(u16::MAX)) as u16;
-        Ack { next, latest: self.latest, arrived: self.arrived, window }
+        let waited = self.latest_at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+        let delay = waited.as_micros().min(u16::MAX.into()) as u16;
+        Ack { next, latest: self.latest, arrived: self.arrived, window, delay }
     }
 
     /// Whether the peer has closed and all its messages have come.
@@ -247,7 +253,7 @@ mod tests {
         assert_eq!((inbox.take(), inbox.take(), inbox.take()), (Some(vec![1]), Some(vec![2]), None));
         assert_eq!(accept(&mut inbox, 7, 1), Verdict::Duplicate);
         assert_eq!(accept(&mut inbox, 8, 8), Verdict::New);
-        let ack = inbox.acknowledge();
+        let ack = inbox.acknowledge(Instant::now());
         // Packet 5 was not taken, packet 1 never came.
         assert_eq!((ack.next, ack.latest, ack.arrived), (FIRST.plus(3), FIRST.plus(8), 0b1_0111_0111));
         assert_eq!(ack.window, 8);
@@ -261,15 +267,15 @@ mod tests {
             accept(&mut inbox, number, number);
         }
         assert_eq!(inbox.due(now), Some(now), "four packets");
-        assert_eq!(inbox.acknowledge().window, 0);
+        assert_eq!(inbox.acknowledge(Instant::now()).window, 0);
         assert_eq!(accept(&mut inbox, 4, 4), Verdict::NoRoom);
         assert!(inbox.owes());
-        assert_eq!(inbox.acknowledge().window, 0);
+        assert_eq!(inbox.acknowledge(Instant::now()).window, 0);
         inbox.take();
         assert!(!inbox.owes());
         inbox.take();
         assert_eq!(inbox.due(now), Some(now), "half is free");
-        assert_eq!(inbox.acknowledge().window, 2);
+        assert_eq!(inbox.acknowledge(Instant::now()).window, 2);
     }
 
     #[test]
@@ -291,7 +297,7 @@ mod tests {
         accept(&mut inbox, 10, 0);
         accept(&mut inbox, 11, 1);
         assert!(inbox.is_complete() && !inbox.is_drained());
-        assert_eq!(inbox.acknowledge().next, FIRST.plus(3));
+        assert_eq!(inbox.acknowledge(Instant::now()).next, FIRST.plus(3));
         assert_eq!(accept(&mut inbox, 12, 2), Verdict::Duplicate);
         assert_eq!(inbox.accept(FIRST.plus(13), end, Instant::now()), Verdict::Duplicate);
         assert_eq!((inbox.take(), inbox.take()), (Some(vec![0]), Some(vec![1])));

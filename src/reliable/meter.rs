@@ -71,8 +71,7 @@ impl Meter {
     /// The stamp of a packet that leaves now, `flying` others being under way.
     pub fn stamp(&mut self, flying: usize, now: Instant) -> Stamp {
         if flying == 0 {
-            // After a silence time begins anew; or the silence would count as slowness.
-            (self.first_sent, self.delivered_at) = (now, now);
+            self.restart(now);
         }
         Stamp {
             delivered: self.delivered,
@@ -81,6 +80,12 @@ impl Meter {
             first_sent: self.first_sent,
             limited: self.limited_until > self.delivered,
         }
+    }
+
+    /// After a silence time begins anew, for packets that leave from now on; or the silence would count as
+    /// slowness.
+    pub fn restart(&mut self, now: Instant) {
+        (self.first_sent, self.delivered_at) = (now, now);
     }
 
     /// Notes that there is nothing to send although more would be allowed.

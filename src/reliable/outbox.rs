@@ -188,13 +188,14 @@ impl Outbox {
         }
     }
 
-    /// Whether an acknowledgement of all before `next` is of messages that were never sent.
-    pub fn never_sent(&self, next: Seq) -> bool {
-        next.after(self.fresh) > 0
+    /// Whether all before `next` has been sent: else nobody can have it.
+    pub fn has_sent(&self, next: Seq) -> bool {
+        next.after(self.fresh) <= 0
     }
 
     /// The peer has all before `next`, and room for `window` from there. Calls `each` with the packet that
-    /// last carried each message this says for the first time of; returns how many messages left the queue.
+    /// last carried each message that this says for the first time of; returns how many messages left the
+    /// queue.
     pub fn acknowledge(&mut self, next: Seq, window: u16, mut each: impl FnMut(Seq)) -> usize {
         let mut messages = 0;
         while next.after(self.first) > 0 {
@@ -242,7 +243,7 @@ mod tests {
         assert_eq!(outbox.next_fresh(), Some(FIRST.plus(2)));
         assert_eq!(outbox.acknowledge(FIRST, 0, |_| panic!("an old one")), 0);
         assert_eq!(outbox.next_fresh(), Some(FIRST.plus(2)), "no room is taken back");
-        assert!(!outbox.never_sent(FIRST.plus(2)) && outbox.never_sent(FIRST.plus(3)));
+        assert!(outbox.has_sent(FIRST.plus(2)) && !outbox.has_sent(FIRST.plus(3)));
     }
 
     #[test]

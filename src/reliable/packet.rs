@@ -14,14 +14,14 @@
 //!   RESET (3):     nothing; the flags are the reason       16
 //!   STREAM (4):    what its flags say, in this order:
 //! +---------------------------------------------------------------+
-//! |         the first message that has not arrived                |   ACK (0x1): 18 bytes
+//! |         the first message that has not arrived                |   ACK (0x1): 20 bytes
 //! +---------------------------------------------------------------+
 //! |         the latest packet that has arrived                    |
 //! +---------------------------------------------------------------+
 //! |         which of the 64 packets up to it have arrived;        |
 //! |         the least significant bit is the latest itself        |
 //! +-------------------------------+-------------------------------+
-//! |             window            |
+//! |             window            |             delay             |
 //! +-------------------------------+-------------------------------+
 //! |                         packet number                         |   NUMBER (0x2): 4 bytes
 //! +---------------------------------------------------------------+
@@ -36,6 +36,8 @@
 //! A message keeps its number for ever; each time it is sent, the packet that carries it gets a new one.
 //! So an acknowledgement says which *transmission* arrived, and nobody has to guess.
 
+use std::time::Duration;
+
 use super::seq::Seq;
 use super::{MAGIC, MESSAGE};
 use crate::kit::wire::{crc32, Reader};
@@ -43,7 +45,7 @@ use crate::kit::wire::{crc32, Reader};
 /// The version that this program speaks.
 pub const VERSION: u8 = 1;
 /// The longest packet: a message with everything that can go with it.
-pub const LONGEST: usize = 12 + 18 + 8 + MESSAGE + 4;
+pub const LONGEST: usize = 12 + 20 + 8 + MESSAGE + 4;
 /// How many packets an acknowledgement tells about.
 pub const BITMAP: usize = 64;
 
@@ -68,6 +70,15 @@ pub struct Ack {
     pub arrived: u64,
     /// How many messages from `next` on there is room for.
     pub window: u16,
+    /// How many microseconds the latest packet has waited for this; 65,535: or more.
+    pub delay: u16,
+}
+
+impl Ack {
+    /// How long the latest packet has waited.
+    pub fn delay(&self) -> Duration {
+        Duration::from_micros(self.delay.into())
+    }
 }
 
 /// What a packet with a number carries. Its receiver acknowledges each.
@@ -147,6 +158,7 @@ pub fn encode(session: u64, body: &Body, datagram: &mut Vec<u8>) {
                 datagram.extend_from_slice(&ack.latest.0.to_be_bytes());
                 datagram.extend_from_slice(&ack.arrived.to_be_bytes());
                 datagram.extend_from_slice(&ack.window.to_be_bytes());
+                datagram.extend_from_slice(&ack.delay.to_be_bytes());
             }
             if let Some((number, content)) = content {
                 datagram.extend_from_slice(&number.0.to_be_bytes());
@@ -197,7 +209,7 @@ fn stream<'a>(flags: u8, reader: &mut Reader<'a>) -> Option<Body<'a>> {
         None
     } else {
         let (next, latest) = (Seq(reader.u32()?), Seq(reader.u32()?));
-        Some(Ack { next, latest, arrived: reader.u64()?, window: reader.u16()? })
+        Some(Ack { next, latest, arrived: reader.u64()?, window: reader.u16()?, delay: reader.u16()? })
     };
     let content = match flags & !ACK {
         // A packet that says nothing at all is none of ours.
@@ -224,7 +236,13 @@ mod tests {
 
     /// One packet of each kind, and its bytes without the CRC.
     fn golden() -> Vec<(Body<'static>, &'static str)> {
-        let ack = Ack { next: Seq(0x89ab_cdf1), latest: Seq(0x89ab_cdf5), arrived: 0b110111, window: 2046 };
+        let ack = Ack {
+            next: Seq(0x89ab_cdf1),
+            latest: Seq(0x89ab_cdf5),
+            arrived: 0b110111,
+            window: 2046,
+            delay: 5000,
+        };
         let message = |ack| Body::Stream { ack, content: Some((Seq(5), Content::Message(Seq(3), b"Hello"))) };
         vec![
             (Body::Open { cookie: 0, window: 2048 }, "5255 01 10 S 0000000000000000 0800 0000"),
@@ -233,17 +251,17 @@ mod tests {
             (Body::Reset(Reason::Full), "5255 01 32 S"),
             (
                 Body::Stream { ack: Some(ack), content: None },
-                "5255 01 41 S 89abcdf1 89abcdf5 0000000000000037 07fe",
+                "5255 01 41 S 89abcdf1 89abcdf5 0000000000000037 07fe 1388",
             ),
             (Body::Stream { ack: None, content: Some((Seq(9), Content::Ping)) }, "5255 01 42 S 00000009"),
             (message(None), "5255 01 46 S 00000005 00000003 48656c6c6f"),
             (
                 message(Some(ack)),
-                "5255 01 47 S 89abcdf1 89abcdf5 0000000000000037 07fe 00000005 00000003 48656c6c6f",
+                "5255 01 47 S 89abcdf1 89abcdf5 0000000000000037 07fe 1388 00000005 00000003 48656c6c6f",
             ),
             (
                 Body::Stream { ack: Some(ack), content: Some((Seq(6), Content::End(Seq(4)))) },
-                "5255 01 4b S 89abcdf1 89abcdf5 0000000000000037 07fe 00000006 00000004",
+                "5255 01 4b S 89abcdf1 89abcdf5 0000000000000037 07fe 1388 00000006 00000004",
             ),
         ]
     }
@@ -310,7 +328,7 @@ mod tests {
 
     #[test]
     fn the_longest_message_fits_and_a_longer_one_does_not() {
-        let ack = Some(Ack { next: Seq(0), latest: Seq(0), arrived: 0, window: 0 });
+        let ack = Some(Ack { next: Seq(0), latest: Seq(0), arrived: 0, window: 0, delay: 0 });
         for (length, fits) in [(MESSAGE, true), (MESSAGE + 1, false)] {
             let message = vec![7; length];
             for ack in [None, ack] {

@@ -50,10 +50,10 @@ const QUEUE: f64 = 1.25;
 const MOST_CHANCE: f64 = 0.2;
 /// What is left of the packets under way after a cut (CUBIC's factor), but never less than this much of the pipe.
 const CUT: f64 = 0.7;
-const FLOOR: f64 = 0.8;
+const FLOOR: f64 = 1.0;
 /// How many packets the window may grow by in each round trip after a cut; and below the pipe.
-const GROW: f64 = 0.5;
-const GROW_BELOW: f64 = 2.0;
+const GROW: f64 = 0.3;
+const GROW_BELOW: f64 = 1.0;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -93,7 +93,7 @@ pub struct Model {
     chance: f64,
     /// The most that may be under way, after a cut.
     ceiling: f64,
-    /// The first packet sent after the last cut.
+    /// The first packet sent after the last cut: what was sent before is of the same event, and counts once.
     recovered: Option<Seq>,
 }
 
@@ -148,8 +148,12 @@ impl Model {
             }
         }
         self.arrived += news.arrived;
-        self.lost += news.lost;
-        if self.overflows(news) {
+        let old =
+            news.last_lost.is_some_and(|lost| self.recovered.is_some_and(|first| lost.after(first) < 0));
+        if !old {
+            self.lost += news.lost;
+        }
+        if !old && self.overflows(news) {
             self.cut = true;
             self.recovered = Some(news.next);
             let left = (news.flying_before as f64).min(self.ceiling) * CUT;
@@ -178,10 +182,9 @@ impl Model {
         self.rates.push_back((self.round, rate));
     }
 
-    /// Whether what is found lost now shows that a queue has overflowed. Once for each window of packets.
+    /// Whether what is found lost now shows that a queue has overflowed.
     fn overflows(&self, news: &News) -> bool {
-        let before_cut = |packet: Seq| self.recovered.is_some_and(|recovered| packet.after(recovered) < 0);
-        if news.last_lost.is_none_or(before_cut) {
+        if news.lost == 0 {
             return false;
         }
         let round = news.flying_before.max(self.arrived + self.lost) as f64;
@@ -232,9 +235,9 @@ impl Model {
     }
 
     /// Begins anew, more carefully: nothing has arrived for several timeouts.
-    pub fn stall(&mut self) {
-        *self =
-            Model { first_window: 2 * LEAST_WINDOW, round_end: self.round_end, ..Model::new(self.least_at) };
+    pub fn stall(&mut self, next: Seq) {
+        let (first_window, recovered) = (2 * LEAST_WINDOW, Some(next));
+        *self = Model { first_window, recovered, round_end: self.round_end, ..Model::new(self.least_at) };
     }
 
     /// How many packets may be under way.
@@ -263,5 +266,109 @@ impl Model {
             return (!rtt.is_zero()).then(|| START_UP * self.first_window as f64 / rtt.as_secs_f64());
         }
         Some(gain * self.bandwidth())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::meter::Speed;
+    use super::*;
+
+    /// A model that has found a path of 8,000 packets a second and 40 ms: a pipe of 320.
+    struct Path {
+        model: Model,
+        now: Instant,
+        sent: u32,
+        delivered: u64,
+    }
+
+    impl Path {
+        fn new() -> Path {
+            let now = Instant::now();
+            let mut path = Path { model: Model::new(now), now, sent: 0, delivered: 0 };
+            for _ in 0..20 {
+                path.round(320, 0, 40);
+            }
+            path
+        }
+
+        /// One round trip of so many milliseconds, in which so many packets arrived and were lost.
+        fn round(&mut self, arrived: usize, lost: usize, rtt: u64) {
+            let rtt = Duration::from_millis(rtt);
+            self.now += rtt;
+            self.sent += (arrived + lost) as u32;
+            let rate = arrived as f64 / rtt.as_secs_f64();
+            let carried = (arrived + lost) as f64 / rtt.as_secs_f64();
+            let then = self.delivered;
+            self.delivered += arrived as u64;
+            self.model.learn(&News {
+                now: self.now,
+                arrived,
+                lost,
+                last_lost: (lost > 0).then_some(Seq(self.sent)),
+                next: Seq(self.sent + 320),
+                flying_before: arrived + lost,
+                flying: 300,
+                rtt: Some(rtt),
+                speed: Some(Speed { rate, carried, limited: false }),
+                delivered_then: then,
+                delivered: self.delivered,
+            });
+        }
+    }
+
+    #[test]
+    fn the_path_is_found_and_losses_by_chance_do_not_count() {
+        let mut path = Path::new();
+        assert_eq!(path.model.pipe() as usize, 320);
+        assert!(matches!(path.model.phase, Phase::Cruise(_)), "{:?}", path.model.phase);
+        for _ in 0..20 {
+            path.round(304, 16, 40);
+        }
+        assert_eq!(path.model.window(), 2 * 320 + 8);
+        assert!((7_900.0..8_100.0).contains(&path.model.bandwidth()), "{}", path.model.bandwidth());
+        assert!((0.04..0.06).contains(&path.model.chance), "{}", path.model.chance);
+    }
+
+    #[test]
+    fn an_overflowing_queue_cuts_the_window_once_and_it_grows_again() {
+        let mut path = Path::new();
+        for _ in 0..8 {
+            path.round(460, 0, 57);
+        }
+        path.round(440, 20, 57);
+        let cut = path.model.window();
+        assert!((318..324).contains(&cut), "0.7 of 460 under way, and a pipe has 320: {cut}");
+        path.round(300, 0, 45);
+        path.round(300, 0, 45);
+        assert!((cut..cut + 3).contains(&path.model.window()));
+    }
+
+    #[test]
+    fn more_than_a_fifth_is_never_chance() {
+        let mut path = Path::new();
+        path.round(200, 120, 40);
+        assert!(path.model.window() < 270, "{}", path.model.window());
+    }
+
+    #[test]
+    fn a_shortest_round_trip_that_is_not_seen_again_is_looked_for_and_a_longer_one_believed() {
+        let mut path = Path::new();
+        let mut halved = 0;
+        for _ in 0..250 {
+            path.round(480, 0, 60);
+            halved += usize::from(path.model.window() <= 240);
+        }
+        assert!((1..5).contains(&halved), "{halved} of 250 rounds");
+        assert_eq!(path.model.least, Some(Duration::from_millis(60)));
+    }
+
+    #[test]
+    fn after_a_stall_it_begins_anew_and_carefully() {
+        let mut path = Path::new();
+        path.model.stall(Seq(u32::MAX / 2));
+        assert_eq!((path.model.window(), path.model.phase), (2 * LEAST_WINDOW, Phase::StartUp));
+        path.round(4, 300, 40);
+        assert_eq!(path.model.phase, Phase::StartUp, "what was lost belongs to the time before");
     }
 }

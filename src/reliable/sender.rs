@@ -24,8 +24,11 @@ use super::settings::Control;
 
 /// How many packets a probe timeout lets go (RFC 9002, 6.2.4): one of two may get through.
 const PROBES: usize = 2;
-/// After so many probe timeouts in a row the path counts as a new one.
+/// From so many probe timeouts in a row on the path counts as a new one.
 const STALLED: u32 = 3;
+
+/// How many packets are remembered beyond twice the messages that may wait.
+const TRACKED: usize = 256;
 
 /// What to put into the next packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +72,7 @@ impl Sender {
         Sender {
             outbox: Outbox::new(first, capacity, window),
             rtt: Rtt::default(),
-            flight: Flight::new(first),
+            flight: Flight::new(first, 2 * capacity + TRACKED),
             meter: Meter::new(now),
             congestion: Congestion::new(control, now),
             pace: Pace::new(now),
@@ -87,7 +90,7 @@ impl Sender {
     /// Learns from an acknowledgement how many messages have arrived for good; `None` if it speaks of
     /// packets or messages that were never sent.
     pub fn acknowledge(&mut self, ack: &Ack, now: Instant) -> Option<usize> {
-        if ack.latest.after(self.flight.next()) >= 0 || self.outbox.never_sent(ack.next) {
+        if ack.latest.after(self.flight.next()) >= 0 || !self.outbox.has_sent(ack.next) {
             return None;
         }
         let flying_before = self.flight.flying();
@@ -102,7 +105,7 @@ impl Sender {
             self.meter.arrived(sent.stamp, sent.time, now);
             delivered_then = delivered_then.max(sent.stamp.delivered());
             if behind == 0 {
-                rtt = Some(now.saturating_duration_since(sent.time));
+                rtt = Some(now.saturating_duration_since(sent.time).saturating_sub(ack.delay()));
             }
             if let Some(message) = sent.message {
                 self.outbox.arrived(message);
@@ -169,8 +172,9 @@ impl Sender {
         if self.probe_at().is_some_and(|at| at <= now) {
             self.attempts += 1;
             self.probes = PROBES;
-            if self.attempts == STALLED {
-                self.congestion.stall();
+            self.meter.restart(now);
+            if self.attempts >= STALLED {
+                self.congestion.stall(self.flight.next());
             }
         }
         if self.flight.is_idle() && self.outbox.is_blocked() && self.outbox.next_lost().is_none() {

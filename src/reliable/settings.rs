@@ -121,7 +121,7 @@ pub struct Counts {
     pub duplicates: u64,
     /// Datagrams dropped because they were cut, changed or never ours.
     pub damaged: u64,
-    /// Intact datagrams dropped because they belong to another conversation.
+    /// Intact datagrams dropped because they belong to another conversation, or came after the end.
     pub foreign: u64,
     /// The smoothed round-trip time; 0 before the first sample.
     pub rtt: Duration,

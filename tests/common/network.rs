@@ -9,7 +9,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use socklab::kit::random::Random;
-use socklab::reliable::{Connection, Listener, Settings};
+use socklab::reliable::packet::{encode, Body};
+use socklab::reliable::{Connection, Event, Key, Listener, Settings, State};
 
 /// What one direction of a link does to datagrams. Chances are in percent.
 #[derive(Debug, Clone, Copy, Default)]
@@ -232,4 +233,51 @@ impl Network {
     pub fn elapsed(&self) -> Duration {
         self.now - self.start
     }
+}
+
+/// Its halves are the first numbers of both directions, one of which wraps around soon.
+pub const SESSION: u64 = 0x0000_0007_ffff_fffe;
+
+pub const fn ms(number: u64) -> Duration {
+    Duration::from_millis(number)
+}
+
+/// 20 ms each way, and nothing goes wrong unless a test makes it.
+pub fn quiet_network(settings: Settings) -> Network {
+    let quiet = Nature { delay: ms(20), ..Nature::default() };
+    Network::new(settings, SESSION, quiet, quiet, 1)
+}
+
+/// The conversation of such a network.
+pub fn key() -> Key {
+    Key { peer: client_address(), session: SESSION }
+}
+
+/// Lets time pass until something is true; returns all events until then.
+pub fn run(network: &mut Network, what: &str, mut until: impl FnMut(&mut Network) -> bool) -> Vec<Event> {
+    let mut events = Vec::new();
+    for _ in 0..1_000_000 {
+        network.exchange();
+        while let Some((_, event)) = network.listener.event() {
+            events.push(event);
+        }
+        if until(network) {
+            return events;
+        }
+        network.advance(None);
+    }
+    panic!("{what} did not come about: {:?}, {:?}", network.client.state(), network.client.counts());
+}
+
+/// The handshake.
+pub fn open(network: &mut Network) {
+    let events = run(network, "opening", |network| network.client.state() == State::Open);
+    assert_eq!(events, [Event::Opened]);
+}
+
+/// A packet's bytes.
+pub fn packet(session: u64, body: &Body) -> Vec<u8> {
+    let mut datagram = Vec::new();
+    encode(session, body, &mut datagram);
+    datagram
 }
