@@ -8,13 +8,15 @@ SOCKLAB ?= $(CARGO) run --quiet --release --
 # src/exercises.rs.
 EXERCISES := echo-server echo-client udp-receiver udp-sender udp-echo-server udp-echo-client \
 	pack unpack pack-server pack-client concurrent-server concurrent-client sensor-server \
-	sensor-client traffic stamp-server stamp-client topology message-server message-client chat-server \
+	sensor-client traffic reliable-receive reliable-send stamp-server stamp-client topology message-server message-client chat-server \
 	chat-client chat-room web-server web-client udp-ping-server udp-ping-client \
 	heartbeat-server heartbeat-client ping trace mail-server mail-client
 
 pack: ARGS ?= =iif 1 4 2.7
 unpack: ARGS ?= =iif 0100000004000000cdcc2c40
 traffic: ARGS ?= docs/captures/sensor-udp.pcap
+reliable-receive: ARGS ?= 7002 -o target/received.pcap --force
+reliable-send: ARGS ?= docs/captures/sensor-tcp.pcap 127.0.0.1 7002
 stamp-server: ARGS ?= --bind 127.0.0.1
 message-server: ARGS ?= 50000 --bind 127.0.0.1
 message-client: ARGS ?= 127.0.0.1 50000

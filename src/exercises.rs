@@ -6,7 +6,7 @@ use crate::kit::error::Error;
 use crate::kit::nearest::nearest;
 use crate::kit::screen::escape;
 use crate::kit::usage::Usage;
-use crate::{chat, echo, mail, message, pack, ping, sensor, topology, traffic, web};
+use crate::{chat, echo, mail, message, pack, ping, reliable, sensor, topology, traffic, web};
 
 /// A lab sheet, as the index groups by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -198,8 +198,8 @@ pub static EXERCISES: &[Exercise] = &[
     Exercise {
         name: "sensor-server",
         sheets: &[Sheet::Iot],
-        task: "deliverable, first optional deliverable",
-        summary: "receives readings over TCP and UDP, logs and answers them",
+        task: "deliverable, both optional deliverables",
+        summary: "receives readings over TCP, UDP and reliable UDP, logs and answers them",
         make: "",
         file: "src/sensor/server.rs",
         usage: &sensor::server::USAGE,
@@ -208,8 +208,8 @@ pub static EXERCISES: &[Exercise] = &[
     Exercise {
         name: "sensor-client",
         sheets: &[Sheet::Iot],
-        task: "deliverable",
-        summary: "reports readings over TCP or UDP and counts what it cost",
+        task: "deliverable, second optional deliverable",
+        summary: "reports readings over TCP, UDP or reliable UDP and counts what it cost",
         make: "",
         file: "src/sensor/client.rs",
         usage: &sensor::client::USAGE,
@@ -224,6 +224,26 @@ pub static EXERCISES: &[Exercise] = &[
         file: "src/traffic/program.rs",
         usage: &traffic::program::USAGE,
         run: traffic::program::run,
+    },
+    Exercise {
+        name: "reliable-receive",
+        sheets: &[Sheet::Iot],
+        task: "second optional deliverable, beyond it",
+        summary: "receives a file over reliable UDP and stores it whole or not at all",
+        make: "7002 -o target/received.pcap --force",
+        file: "src/reliable/receive.rs",
+        usage: &reliable::receive::USAGE,
+        run: reliable::receive::run,
+    },
+    Exercise {
+        name: "reliable-send",
+        sheets: &[Sheet::Iot],
+        task: "second optional deliverable, beyond it",
+        summary: "sends a file over reliable UDP and waits until it is stored",
+        make: "docs/captures/sensor-tcp.pcap 127.0.0.1 7002",
+        file: "src/reliable/send.rs",
+        usage: &reliable::send::USAGE,
+        run: reliable::send::run,
     },
     Exercise {
         name: "stamp-server",

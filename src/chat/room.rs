@@ -131,7 +131,7 @@ fn attend(
     idle: Option<Duration>,
 ) -> Result<(), Error> {
     wire::keep_alive(connection)?;
-    socket::limit_buffers(connection, BUFFERS)?;
+    socket::set_buffers(connection, BUFFERS)?;
     connection.set_nonblocking(true)?;
     let now = Instant::now();
     let mut member = Member {

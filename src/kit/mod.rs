@@ -18,6 +18,7 @@
 //! | [`clock`] | time stamps |
 //! | [`http_date`] | dates as HTTP writes them |
 //! | [`progress`] | a progress bar, on a terminal |
+//! | [`save`] | a file from the network: whole under its name, or not there |
 //! | [`stats`] | what a pinger says at the end: loss, min/avg/max/mdev |
 //! | [`checksum`] | the Internet checksum |
 //! | [`clock`], [`mail_date`] | time stamps, and the date as mail writes it |
@@ -40,6 +41,7 @@ pub mod nearest;
 mod places;
 pub mod progress;
 pub mod random;
+pub mod save;
 pub mod screen;
 pub mod select;
 pub mod serve;

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::address::{resolve, show, Family};
 use super::error::{is_timeout, Error};
+use super::sys::event::Event;
 use super::sys::socket;
 use super::{screen, stop, tcp};
 
@@ -18,14 +19,30 @@ pub const LARGEST: usize = 65_507;
 /// `listening on 127.0.0.1:5005 (udp)`, and arranges that Ctrl-C wakes it. `usual` is the port the
 /// error message recommends.
 pub fn serve_on(host: &str, port: u16, usual: u16) -> Result<Arc<UdpSocket>, Error> {
-    let address = resolve(host, port, Family::V4First)?[0];
-    let bound = UdpSocket::bind(address);
-    let bound = Arc::new(bound.map_err(|why| tcp::cannot_listen(address, &why, usual))?);
+    let bound = Arc::new(bind(host, port, usual)?);
     let woken = Arc::clone(&bound);
     // A failed wake-up leaves the server waiting; the grace then ends it.
     stop::graceful(stop::GRACE, move || drop(socket::shut_reading(&*woken)));
     screen::note(&format!("listening on {} (udp)", show(bound.local_addr()?)));
     Ok(bound)
+}
+
+/// The same for a server that waits in `poll`, because it has something to do at certain times: the
+/// socket does not block, and Ctrl-C rings the bell, which goes into the same `poll`.
+pub fn serve_by_poll(host: &str, port: u16, usual: u16) -> Result<(UdpSocket, Arc<Event>), Error> {
+    let bound = bind(host, port, usual)?;
+    bound.set_nonblocking(true)?;
+    let bell = Arc::new(Event::new()?);
+    let ringer = Arc::clone(&bell);
+    stop::graceful(stop::GRACE, move || ringer.ring());
+    screen::note(&format!("listening on {} (udp)", show(bound.local_addr()?)));
+    Ok((bound, bell))
+}
+
+/// A socket at a server's address.
+fn bind(host: &str, port: u16, usual: u16) -> Result<UdpSocket, Error> {
+    let address = resolve(host, port, Family::V4First)?[0];
+    UdpSocket::bind(address).map_err(|why| tcp::cannot_listen(address, &why, usual))
 }
 
 /// Receives the next datagram into `buffer`; `None` once the server has been asked to stop.

@@ -206,9 +206,10 @@ impl Listener {
         None
     }
 
-    /// When `transmit` has to be asked again even though nothing was received or sent.
+    /// When `transmit` has to be asked again even though nothing was received or sent; at once while there
+    /// are events, for `transmit` itself may bring one about.
     pub fn wake(&self) -> Option<Instant> {
-        if !self.ready.is_empty() || !self.answers.is_empty() {
+        if !self.ready.is_empty() || !self.answers.is_empty() || !self.news.is_empty() {
             return self.now;
         }
         self.timers.first().map(|(at, _)| *at)
@@ -238,6 +239,12 @@ impl Listener {
             }
         }
         None
+    }
+
+    /// Drops a conversation at once, without a word and without an event: for a peer that does not close.
+    /// It is told that it is unknown when it speaks again.
+    pub fn abandon(&mut self, key: &Key) {
+        self.forget(*key);
     }
 
     /// Drops a conversation, but remembers that it was.

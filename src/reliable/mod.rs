@@ -24,6 +24,9 @@
 //! | [`connection`] | one end of a conversation: handshake, both sides, the end |
 //! | [`cookie`] | who asks twice has an address |
 //! | [`listener`] | many conversations on one port |
+//! | [`driver`] | sockets, the clock, randomness: the loop that runs all of this |
+//! | [`send`], [`receive`] | the programs `reliable-send` and `reliable-receive` |
+//! | [`parcel`], [`sha256`] | a file as messages; the sum by which both ends compare it |
 
 pub mod classic;
 pub mod congestion;
@@ -41,6 +44,12 @@ pub mod rtt;
 pub mod sender;
 pub mod seq;
 pub mod settings;
+
+pub mod driver;
+pub mod parcel;
+pub mod receive;
+pub mod send;
+pub mod sha256;
 
 pub use connection::Connection;
 pub use listener::{Event, Key, Listener};

@@ -1,12 +1,12 @@
 //! `sensor-client`: measures now and then, and reports each reading to the server.
 //!
-//! Sheet: IoT lab 1, deliverable task 1, over TCP and over UDP.
+//! Sheet: IoT lab 1, deliverable task 1, over TCP and over UDP; second optional one, over reliable UDP.
 //!
 //! ```text
 //! Python                                               here
 //! random.uniform(a, b)                                 source::Source, seeded
 //! struct.pack(">2sBBBBHIIIQ", …) + fields + crc        message::write
-//! sock.sendall(message); sock.recv(n)                  a Link: tcp_link, udp_link
+//! sock.sendall(message); sock.recv(n)                  a Link: tcp_link, udp_link, reliable_link
 //! time.sleep(interval)                                 the rest of the interval, by a clock that never jumps
 //! ```
 //!
@@ -19,12 +19,12 @@
 //! a round trip. Over UDP a lost reading stays lost, and is counted. What is measured while the server
 //! is away for longer than about 6 s is given up: a real sensor would keep it.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::ledger::{Ledger, Reply};
-use super::link::{left, Event, Link};
+use super::link::{Event, Link};
 use super::message::{kind, write, Body, Head, MICROSECONDS, RESENT, VERSION};
+use super::reliable_link::{self, ReliableLink};
 use super::source::Source;
 use super::tcp_link::TcpLink;
 use super::udp_link::UdpLink;
@@ -38,14 +38,24 @@ use crate::kit::usage::{self, Flag, Kind, Operand, Usage};
 
 const OPERANDS: &[Operand] = &[usage::HOST, usage::server_port("7001")];
 const FLAGS: &[Flag] = &[
-    flag("--transport", "-t", "T", Kind::Text, Some("tcp"), "tcp or udp"),
+    flag("--transport", "-t", "T", Kind::Text, Some("tcp"), "tcp, udp or reliable (reliable UDP)"),
     flag("--count", "-c", "N", Kind::Count(1, u32::MAX as u64), Some("10"), "end after so many readings"),
     flag("--interval", "-i", "SECONDS", Kind::Seconds(3600), Some("1"), "time between two readings"),
     flag("--device", "", "N", Kind::Count(0, u32::MAX as u64), Some("1"), "the sensor's number"),
     flag("--seed", "", "N", Kind::Count(0, u64::MAX), None, "measure the same each time"),
-    usage::timeout("1"),
+    flag(
+        "--timeout",
+        "",
+        "SECONDS",
+        Kind::Seconds(1_000_000),
+        None,
+        "wait so long for an answer (default 1; reliable: until the server is given up)",
+    ),
     usage::V6,
 ];
+
+/// How long the answer to a reading may take, unless told.
+const ANSWER: Duration = Duration::from_secs(1);
 
 /// What `sensor-client` takes.
 pub const USAGE: Usage = Usage { operands: OPERANDS, flags: FLAGS, ..Usage::NONE };
@@ -68,15 +78,18 @@ pub fn run(args: &Args) -> Result<(), Error> {
     let link: Box<dyn Link> = match args.text("--transport") {
         "tcp" => Box::new(TcpLink::open(host, port)?),
         "udp" => Box::new(UdpLink::open(host, port, family)?),
-        _ => return Err(Error::Usage("--transport is tcp or udp".to_string())),
+        "reliable" => Box::new(ReliableLink::open(host, port, family)?),
+        _ => return Err(Error::Usage("--transport is tcp, udp or reliable".to_string())),
     };
+    // What reliable UDP has taken it delivers, or it breaks; to go on before that would gain nothing.
+    let patience = if args.text("--transport") == "reliable" { reliable_link::PATIENCE } else { ANSWER };
     let (device, session) = (args.count("--device") as u32, Random::new(None).bits() as u32);
     let mut sensor = Sensor {
         link,
         ledger: Ledger::new(device, session),
         head: Head { version: VERSION, time_unit: MICROSECONDS, device, session, ..Head::default() },
         interval: args.seconds("--interval"),
-        patience: args.seconds("--timeout"),
+        patience: args.seconds_if("--timeout").unwrap_or(patience),
     };
     let outcome = sensor.report(Source::new(args.count_if("--seed")), args.count("--count") as u32);
     sensor.summary()?;
@@ -120,7 +133,7 @@ impl Sensor {
                 // From the time it was due, so that the rate is kept; but what was missed during
                 // a long wait is not made up for in a burst.
                 due = (due + self.interval).max(Instant::now());
-                thread::sleep(left(due));
+                self.link.rest(due);
             }
         }
         Ok(())

@@ -1,8 +1,9 @@
 //! Where readings are handed in: a message goes in, the answer comes out, whatever the transport.
 //!
 //! ```text
-//! tcp    thread per client ─┐
-//! udp    one thread        ─┼─→ Desk::answer ─→ judge, show, log ─→ reply
+//! tcp       thread per client ─┐
+//! udp       one thread        ─┼─→ Desk::answer ─→ judge, show, log ─→ reply
+//! reliable  the same thread   ─┘
 //! ```
 //!
 //! One lock for all of it. A reading is judged, stored and remembered in one step: between two of these
@@ -29,6 +30,8 @@ pub enum Transport {
     Tcp,
     /// As a datagram.
     Udp,
+    /// Over a conversation of reliable UDP.
+    Reliable,
 }
 
 impl Transport {
@@ -37,6 +40,7 @@ impl Transport {
         match self {
             Transport::Tcp => "tcp",
             Transport::Udp => "udp",
+            Transport::Reliable => "reliable",
         }
     }
 }
@@ -64,7 +68,7 @@ pub struct Desk {
 struct State {
     /// A table for each transport: what anyone can send from a forged address must not push a
     /// connected sensor's session out.
-    sessions: [Sessions; 2],
+    sessions: [Sessions; 3],
     log: Option<Log>,
     counts: Counts,
 }

@@ -1,12 +1,13 @@
-//! `sensor-server`: receives readings over TCP and UDP, shows and logs each, answers each.
+//! `sensor-server`: receives readings over TCP, UDP and reliable UDP, shows and logs each, answers each.
 //!
-//! Sheet: IoT lab 1, deliverable task 1 and the first optional one (a thread per client).
+//! Sheet: IoT lab 1, deliverable task 1, the first optional one (a thread per client) and the second
+//! (reception and order over UDP).
 //!
 //! ```text
 //! Python                                               here
 //! threading.Thread(target=client, args=(conn, addr))   kit::serve, a thread per client
 //! data = conn.recv(n) until the message is whole       stream::receive
-//! data, addr = udp.recvfrom(n)                         kit::udp::receive, one thread for all
+//! data, addr = udp.recvfrom(n)                         datagrams::Datagrams, one thread for all
 //! struct.unpack(">2sBBBBHIIIQ", data[:28])             message::open
 //! zlib.crc32(data)                                     kit::wire::crc32
 //! ```
@@ -18,7 +19,8 @@
 //! server → sensor   ACKNOWLEDGEMENT  server time, 1 reading, min, mean, max          63 bytes
 //! ```
 //!
-//! Both transports hand their bytes to one [`Desk`], which knows nothing of sockets.
+//! All transports hand their bytes to one [`Desk`], which knows nothing of sockets. Datagrams, of UDP and of
+//! reliable UDP, are received in `datagrams.rs`.
 //!
 //! Limits: no authentication; anyone who reaches the port can report readings. Duplicates are known
 //! for the last 128 readings of a session and the last 32,768 sessions of each transport; see
@@ -26,12 +28,12 @@
 //! nobody reads, or a log that is a pipe without a reader, stops the service once the pipe is full.
 
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::panic::{self, AssertUnwindSafe};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use super::datagrams::Datagrams;
 use super::desk::{answer_to_noise, Answer, Desk, Transport};
 use super::log::Log;
 use super::stream::{self, Frames, Received};
@@ -40,9 +42,9 @@ use crate::kit::args::Args;
 use crate::kit::error::Error;
 use crate::kit::serve::{serve, Limits};
 use crate::kit::usage::{self, Flag, Kind, Operand, Usage};
-use crate::kit::{address, screen, stop, tcp, udp};
+use crate::kit::{screen, tcp};
 
-/// Both transports' port.
+/// The port of all transports.
 const PORT: u16 = 7001;
 
 /// How often a free port of TCP is given back because UDP's of the same number is taken.
@@ -86,15 +88,15 @@ pub fn run(args: &Args) -> Result<(), Error> {
         // Not the end: readings are answered with an error, and stored once there is room again.
         screen::note(&Error::io("cannot write the log yet", &why).to_string());
     }
-    let (listener, datagrams) = open(args.text("--bind"), args.port("PORT"))?;
+    let limits = Limits::from_args(args);
+    let (listener, datagrams) = open(args.text("--bind"), args.port("PORT"), limits)?;
     let desk = Arc::new(Desk::new(log, interval));
-    let idle = Limits::from_args(args);
 
     let udp_desk = Arc::clone(&desk);
-    let udp = move || receive_datagrams(&datagrams, &udp_desk);
+    let udp = move || datagrams.serve(&udp_desk);
     let udp = thread::Builder::new().name("datagrams".to_string()).spawn(udp)?;
     let tcp_desk = Arc::clone(&desk);
-    serve(listener, idle, move |connection, client| converse(connection, client, &tcp_desk, idle.idle))?;
+    serve(listener, limits, move |connection, client| converse(connection, client, &tcp_desk, limits.idle))?;
     // Whatever ended it has asked for the stop that also ends the other thread.
     udp.join().map_err(|_| Error::Failed("the thread for datagrams failed".to_string()))??;
 
@@ -110,12 +112,13 @@ pub fn run(args: &Args) -> Result<(), Error> {
 }
 
 /// Opens both sockets on one port number.
-fn open(host: &str, port: u16) -> Result<(TcpListener, Arc<UdpSocket>), Error> {
+fn open(host: &str, port: u16, limits: Limits) -> Result<(TcpListener, Datagrams), Error> {
     for attempt in 1.. {
         let listener = tcp::listen(host, port, PORT)?;
         let address = listener.local_addr()?;
         // The address that TCP took: a name may have several.
-        match udp::serve_on(&address.ip().to_string(), address.port(), PORT) {
+        let host = address.ip().to_string();
+        match Datagrams::open(&host, address.port(), PORT, limits.clients, limits.idle) {
             Ok(datagrams) => return Ok((listener, datagrams)),
             Err(error) if port != 0 || attempt == PORT_ATTEMPTS => return Err(error),
             Err(_) => {}
@@ -160,30 +163,4 @@ fn converse(
         // into a reset, which may overtake this answer: it is a courtesy.
         return Ok(connection.write_all(&answer_to_noise(noise))?);
     }
-}
-
-/// Every datagram, until the server is asked to stop.
-fn receive_datagrams(socket: &UdpSocket, desk: &Desk) -> Result<(), Error> {
-    let mut buffer = vec![0; udp::LARGEST];
-    while let Some((length, sender)) = udp::receive(socket, &mut buffer)? {
-        let sender_shown = address::canonical(sender);
-        if udp::looks_like_a_server(sender, socket) {
-            desk.refuse(sender_shown, "sent from a server's port");
-            continue;
-        }
-        let answer = || desk.answer(&buffer[..length], sender_shown, Transport::Udp);
-        // A panic has been reported by std's hook; it must not end the service for all others.
-        match panic::catch_unwind(AssertUnwindSafe(answer)) {
-            Ok(Ok(Answer::Reply(reply))) => {
-                // A reply that cannot be sent is lost, as any datagram may be.
-                let _ = socket.send_to(&reply, sender);
-            }
-            Ok(Ok(Answer::Nothing | Answer::Noise(_))) | Err(_) => {}
-            Ok(Err(error)) => {
-                stop::request();
-                return Err(error);
-            }
-        }
-    }
-    Ok(())
 }

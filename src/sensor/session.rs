@@ -21,7 +21,7 @@ use super::statistics::Statistics;
 const WINDOW: u32 = u128::BITS;
 
 /// How many sessions a generation holds. One with statistics of all eight kinds takes up to about 500
-/// bytes, and there are two generations for each of two transports: about 70 MB at most.
+/// bytes, and there are two generations for each of three transports: about 100 MB at most.
 const GENERATION: usize = 32_768;
 
 /// What a sequence number is.

@@ -2,20 +2,13 @@
 
 use std::io::Write;
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use super::link::{left, network_header, Cost, Event, Link};
+use super::link::{connect_again, left, network_header, Cost, Event, Link};
 use super::stream::Frames;
 use crate::kit::error::{is_timeout, reason, Error};
 use crate::kit::sys::tcp_info::{tcp_info, TcpInfo};
-use crate::kit::{screen, tcp};
-
-/// The wait before the first attempt to connect again.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-
-/// How many attempts are made, each after twice the wait of the one before: about 6 s in all.
-const ATTEMPTS: u32 = 6;
+use crate::kit::tcp;
 
 /// How long the server may take to close after we have.
 const CLOSING: Duration = Duration::from_secs(1);
@@ -127,27 +120,13 @@ impl Link for TcpLink {
 
     fn mend(&mut self, why: &str, again: u32) -> Result<(), Error> {
         self.count();
-        let mut last = Error::Failed(format!("lost the server {again} times over one reading: {why}"));
-        screen::note(&format!("lost the server: {why}; connecting again"));
-        for attempt in again..=ATTEMPTS {
-            // Longer each time: when a server comes back, all its sensors want it at once. And a
-            // server that takes every connection only to close it is not besieged either.
-            thread::sleep(FIRST_WAIT * 2u32.pow(attempt - 1));
-            match connect(&self.host, self.port) {
-                Ok(stream) => {
-                    self.stream = stream;
-                    self.frames = Frames::default();
-                    self.counted = false;
-                    self.connections += 1;
-                    return Ok(());
-                }
-                Err(error) => {
-                    self.failed += 1;
-                    last = error;
-                }
-            }
-        }
-        Err(last)
+        let TcpLink { host, port, failed, .. } = self;
+        let again = connect_again(why, again, || connect(host, *port).inspect_err(|_| *failed += 1));
+        self.stream = again?;
+        self.frames = Frames::default();
+        self.counted = false;
+        self.connections += 1;
+        Ok(())
     }
 
     fn finish(&mut self) -> Cost {

@@ -31,10 +31,10 @@ use std::path::Path;
 
 use super::framing::Framing;
 use super::reply::{Head, Reader};
-use super::save::Download;
 use super::url::Url;
 use crate::kit::args::Args;
 use crate::kit::error::Error;
+use crate::kit::save::{Download, Existing};
 use crate::kit::screen::{self, escape};
 use crate::kit::tcp;
 use crate::kit::usage::{self, Flag, Kind, Operand, Usage};
@@ -160,7 +160,7 @@ fn save(reader: &mut Reader<&std::net::TcpStream>, framing: Framing, path: &Path
         Framing::Length(length) => Some(length),
         _ => None,
     };
-    let mut download = Download::begin(path, total)?;
+    let mut download = Download::begin(path, total, Existing::Replaced)?;
     reader.body(framing, |part| download.write(part))?;
     download.finish()
 }

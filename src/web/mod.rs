@@ -22,7 +22,7 @@
 //! | [`answer`](mod@answer) | from a request to its answer |
 //! | [`input`], [`output`], [`connection`] | the conversation |
 //!
-//! and the client: [`reply`] reads an answer, [`url`] follows a redirect, [`save`] writes a file.
+//! and the client: [`reply`] reads an answer, [`url`] follows a redirect, [`crate::kit::save`] writes a file.
 
 pub mod answer;
 pub mod basic;
@@ -42,7 +42,6 @@ pub mod range;
 pub mod reply;
 pub mod request;
 pub mod response;
-pub mod save;
 pub mod server;
 pub mod site;
 pub mod target;

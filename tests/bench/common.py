@@ -104,14 +104,14 @@ def need(*programs):
         raise Missing(f"install {', '.join(missing)} first (Debian: apt-get install …)")
 
 
-def compiled(source):
-    """Compiles `tests/bench/SOURCE` with gcc unless that is done; returns the program's path."""
+def compiled(source, *libraries):
+    """Compiles `tests/bench/SOURCE` with gcc and `-lNAME`s unless that is done; returns the program's path."""
     program = BUILT / Path(source).stem
     BUILT.mkdir(parents=True, exist_ok=True)
     source = SOURCES / source
     if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
         flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror"]
-        subprocess.run(["gcc", *flags, "-o", program, source], check=True)
+        subprocess.run(["gcc", *flags, "-o", program, source, *libraries], check=True)
     return str(program)
 
 

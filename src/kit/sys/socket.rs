@@ -38,10 +38,11 @@ pub fn keep_alive(socket: &TcpStream, idle: i32, interval: i32, count: i32) -> i
     set_option(socket, libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1)
 }
 
-/// Limits what the kernel keeps of one connection, each way: for a peer that does not read, and of one
-/// that is not read. The kernel doubles `bytes` for its own bookkeeping; left alone it goes up to some
-/// megabytes (`net.ipv4.tcp_wmem`, `tcp_rmem`). See socket(7).
-pub fn limit_buffers(socket: &TcpStream, bytes: i32) -> io::Result<()> {
+/// Says how much the kernel keeps for a socket, each way: little for a TCP peer that does not read and is
+/// not read, much for datagrams that arrive in bursts. The kernel doubles `bytes` for its own
+/// bookkeeping and lowers it to `net.core.rmem_max` and `wmem_max`; left alone a TCP socket goes up to some
+/// megabytes (`net.ipv4.tcp_wmem`, `tcp_rmem`), and a UDP socket stays at 208 KiB. See socket(7).
+pub fn set_buffers(socket: &impl AsFd, bytes: i32) -> io::Result<()> {
     set_option(socket, libc::SOL_SOCKET, libc::SO_SNDBUF, bytes)?;
     set_option(socket, libc::SOL_SOCKET, libc::SO_RCVBUF, bytes)
 }
