@@ -78,3 +78,37 @@ impl<C> Crew<C> {
         drop(newcomers);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newcomer_gets_a_thread_that_stayed_or_a_new_one() {
+        let crew = Crew::new();
+        crew.add("Alice");
+        assert!(crew.needs_another());
+        assert!(!crew.needs_another(), "one is on its way");
+        assert_eq!(crew.next(), Some("Alice"));
+        crew.more();
+        crew.add("Bob");
+        assert!(!crew.needs_another(), "Alice's has stayed");
+        assert_eq!(crew.next(), Some("Bob"));
+        crew.add("Carol");
+        assert!(crew.needs_another(), "both have their clients");
+    }
+
+    #[test]
+    fn nobody_waits_for_ever() {
+        let crew: Crew<&str> = Crew::new();
+        crew.more();
+        assert_eq!(crew.next(), None);
+        crew.add("Alice");
+        assert!(crew.needs_another(), "nobody has stayed");
+        crew.less();
+        assert!(crew.needs_another(), "the new one could not be started");
+        crew.less();
+        crew.clear();
+        assert!(!crew.needs_another());
+    }
+}

@@ -4,6 +4,9 @@
 //! loop leaves out: somebody has to count the threads, wait when there are too many, survive the
 //! errors of `accept`, keep one client's panic away from the others, and end.
 //!
+//! Starting a thread costs more than a short answer, so one whose client has left stays for a moment and
+//! takes the next (`crew.rs`). The rest is as on the sheets.
+//!
 //! The cap works by *not* accepting: the kernel completes the handshake and keeps the connection in
 //! its queue (see [`super::tcp::QUEUE`]), and the client simply waits until a place is free.
 
