@@ -254,7 +254,7 @@ fn python_serves_our_client() {
 fn shell(port: u16, line: &str) -> Output {
     let folder = folder();
     let mut command = Command::new("timeout");
-    command.args(["60", "sh", "-c", line]).env("PORT", port.to_string()).current_dir(&folder.0);
+    command.args(["120", "sh", "-c", line]).env("PORT", port.to_string()).current_dir(&folder.0);
     command.output().unwrap()
 }
 

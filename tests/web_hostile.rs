@@ -60,8 +60,9 @@ fn five_hundred_stalled_connections_slow_nobody() {
         assert_eq!(ask(port, &get("/alphabet.txt", "")).text(), ALPHABET);
     }
     let crowded = crowded.elapsed();
-    // Ten times is far from a stall and leaves room for whatever else this machine does.
-    assert!(crowded < alone * 10 + Duration::from_secs(1), "{alone:?} alone, {crowded:?} in the crowd");
+    // Each of the 500 may take ten seconds; whoever waited for one of them would show. The rest is room for
+    // whatever else this machine does.
+    assert!(crowded < alone * 10 + Duration::from_secs(5), "{alone:?} alone, {crowded:?} in the crowd");
     let each = (resident(&server).saturating_sub(before)) / 500;
     assert!(each < 40, "{each} KiB for each stalled connection");
     drop(stalled);

@@ -203,7 +203,7 @@ fn silence_between_requests_and_within_them() {
 fn a_reader_that_stops_is_let_go_and_a_slow_one_is_not() {
     let site = site();
     let size = add_big_file(&site.0.join("root"));
-    let (mut server, port) = serve(&site, &["--idle", "0.3"]);
+    let (mut server, port) = serve(&site, &["--idle", "1"]);
     let mut stalled = Raw::connect(port);
     stalled.send(&get("/big", ""));
     let line = server.wait_out("GET /big");
