@@ -1,4 +1,4 @@
-//! Threads that stay a moment: whose client has left takes the next one.
+//! Threads that stay a moment: one whose client has left takes the next.
 //!
 //! To start a thread and take it down again costs several times what a small answer does: its stack, a
 //! second one on which an overflow is reported, and on every other processor an interrupt for each

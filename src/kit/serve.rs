@@ -109,8 +109,8 @@ struct Client {
     _place: Place,
 }
 
-/// Gives one client a thread: one that has none left, or a new one. Waits when the system has no thread
-/// to give.
+/// Gives one client a thread: one whose client has left, or a new one. Waits when the system has none to
+/// give.
 fn start<H>(places: &Arc<Places>, service: &Arc<Service<H>>, stream: TcpStream, address: SocketAddr)
 where
     H: Fn(&TcpStream, SocketAddr) -> Result<(), Error> + Send + Sync + 'static,
@@ -126,7 +126,7 @@ where
         if stop::requested() {
             return service.crew.clear();
         }
-        // Threads come back as clients leave; this one keeps its place and waits.
+        // A thread whose client leaves may take this one meanwhile; until then it keeps its place and waits.
         if let Err(error) = places.wait_out("cannot start a thread", &error) {
             service.crew.clear();
             screen::note(&format!("{address}: {error}"));

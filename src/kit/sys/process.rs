@@ -1,5 +1,6 @@
 //! Other processes: a child that hears signals and ends with its parent, and a signal that cannot
-//! reach the wrong one; and what a thread of this one is called. See PR_SET_PDEATHSIG(2const), pidfd_open(2), pidfd_send_signal(2).
+//! reach the wrong one; and what a thread of this process is called. See PR_SET_PDEATHSIG(2const),
+//! pidfd_open(2), pidfd_send_signal(2).
 
 use std::ffi::CString;
 use std::fs::File;
