@@ -224,8 +224,8 @@ impl Run {
 
     /// Sends one request. That the system refuses to is told and counted as a request lost, as in
     /// iputils: there may be a route again in a second. Only where there is no route for the very first,
-    /// nothing can be learnt about the host, and the program ends.
-    pub(super) fn send(&mut self) -> Result<(), Error> {
+    /// nothing can be learnt about the host, and the program ends. Returns when it was sent.
+    pub(super) fn send(&mut self) -> Result<Instant, Error> {
         let now = Instant::now();
         // Last of all, since the kernel's stamp of the reply is compared with it.
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -244,7 +244,7 @@ impl Run {
                 note(&format!("socklab ping: cannot send to {}: {}", self.target, reason(&why)));
             }
         }
-        Ok(())
+        Ok(now)
     }
 
     /// Says which requests have waited long enough.
