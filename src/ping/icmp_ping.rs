@@ -6,7 +6,7 @@
 //! Python                                       here
 //! socket(AF_INET, SOCK_RAW, icmp)              kit::sys::icmp::IcmpSocket::open
 //! struct.pack("bbHHh", 8, 0, 0, ID, 1)         icmp_packet::request, in network byte order
-//! struct.pack("d", time.time())                icmp_pings::Pings::payload
+//! struct.pack("d", time.time())                icmp_pings::Pings::next
 //! select.select([mySocket], [], [], timeLeft)  set_read_timeout and recvmsg, in icmp_link
 //! recPacket[20:28]                             icmp_packet::ipv4: the header has no fixed length
 //! ```
