@@ -6,7 +6,7 @@
 //! Python                                       here
 //! socket(AF_INET, SOCK_RAW, icmp)              kit::sys::icmp::IcmpSocket::open
 //! struct.pack("bbHHh", 8, 0, 0, ID, 1)         icmp_packet::request, in network byte order
-//! struct.pack("d", time.time())                icmp_pings::Pings::next
+//! struct.pack("d", time.time())                icmp_pings::Pings::stamp
 //! select.select([mySocket], [], [], timeLeft)  set_read_timeout and recvmsg, in icmp_link
 //! recPacket[20:28]                             icmp_packet::ipv4: the header has no fixed length
 //! ```
@@ -227,10 +227,13 @@ impl Run {
     /// nothing can be learnt about the host, and the program ends. Returns when it was sent.
     pub(super) fn send(&mut self) -> Result<Instant, Error> {
         let now = Instant::now();
-        // Last of all, since the kernel's stamp of the reply is compared with it.
+        let sequence = self.pings.next(now);
+        if !self.flood {
+            self.link.rehearse(sequence, self.pings.payload());
+        }
+        // As late as possible, since the kernel's stamp of the reply is compared with it.
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let (sequence, payload) = self.pings.next(now, wall);
-        let outcome = self.link.send(sequence, payload);
+        let outcome = self.link.send(sequence, self.pings.stamp(wall));
         self.stats().sent(now);
         if let Err(why) = outcome {
             self.pings.fail(sequence);

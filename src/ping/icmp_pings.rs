@@ -86,15 +86,28 @@ impl Pings {
         Pings { payload, slots: VecDeque::new(), first: 1, settled: 1 }
     }
 
-    /// A new request, sent now: its sequence number and its payload.
-    pub fn next(&mut self, sent: Instant, wall: Duration) -> (u16, &[u8]) {
+    /// A new request: its sequence number. [`Pings::stamp`] is to follow.
+    pub fn next(&mut self, sent: Instant) -> u16 {
         if self.slots.len() as u64 == NUMBERS {
             self.slots.pop_front();
             self.first += 1;
             self.settled = self.settled.max(self.first);
         }
-        self.slots.push_back(Slot { state: State::Waiting, sent, wall });
-        (self.sent() as u16, stamped(&mut self.payload, wall))
+        self.slots.push_back(Slot { state: State::Waiting, sent, wall: Duration::ZERO });
+        self.sent() as u16
+    }
+
+    /// A payload like that of every request, with some other time in front.
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// The latest request is sent at `wall`, by the wall clock: its payload.
+    pub fn stamp(&mut self, wall: Duration) -> &[u8] {
+        if let Some(slot) = self.slots.back_mut() {
+            slot.wall = wall;
+        }
+        stamped(&mut self.payload, wall)
     }
 
     /// How many requests there were.
@@ -217,21 +230,20 @@ mod tests {
 
     const WALL: Duration = Duration::new(1_763_715_600, 123_456_000);
 
-    /// A new request; its payload as our own, so that `pings` is free again.
+    /// A new request: its sequence number and its payload.
     fn send(pings: &mut Pings, sent: Instant, wall: Duration) -> (u16, Vec<u8>) {
-        let (sequence, payload) = pings.next(sent, wall);
-        (sequence, payload.to_vec())
+        (pings.next(sent), pings.stamp(wall).to_vec())
     }
 
     #[test]
     fn a_golden_payload() {
         let mut pings = Pings::new(20, 0x0102_0304_0506_0708);
-        let (sequence, payload) = pings.next(Instant::now(), WALL);
+        let (sequence, payload) = send(&mut pings, Instant::now(), WALL);
         let time = 1_763_715_600_123_456u64.to_be_bytes();
         assert_eq!(sequence, 1);
         assert_eq!(payload, [&time[..], &[1, 2, 3, 4, 5, 6, 7, 8, 0x10, 0x11, 0x12, 0x13]].concat());
-        assert_eq!(Pings::new(0, 1).next(Instant::now(), WALL), (1, &[][..]));
-        assert_eq!(Pings::new(600, 1).next(Instant::now(), WALL).1[16 + 239..][..3], [0xff, 0, 1]);
+        assert_eq!(send(&mut Pings::new(0, 1), Instant::now(), WALL), (1, vec![]));
+        assert_eq!(Pings::new(600, 1).payload()[16 + 239..][..3], [0xff, 0, 1]);
     }
 
     #[test]
@@ -275,15 +287,15 @@ mod tests {
         assert_eq!(pings.judge(sequence + 1, &payload, true), None, "not sent yet");
         assert_eq!(pings.judge(0, &payload, true), None);
         let mut others = Pings::new(56, 0x0123_4567_89ab_cdef);
-        let (_, foreign) = others.next(Instant::now(), WALL);
-        assert_eq!(pings.judge(sequence, foreign, true), None);
+        let (_, foreign) = send(&mut others, Instant::now(), WALL);
+        assert_eq!(pings.judge(sequence, &foreign, true), None);
     }
 
     #[test]
     fn random_payloads_never_match() {
         let mut random = Random::new(Some(9));
         let mut pings = Pings::new(56, random.bits());
-        pings.next(Instant::now(), WALL);
+        send(&mut pings, Instant::now(), WALL);
         for _ in 0..100_000 {
             let bytes: Vec<u8> = (0..16 + random.below(60)).map(|_| random.bits() as u8).collect();
             assert_eq!(pings.judge(1, &bytes, true), None);
@@ -296,13 +308,11 @@ mod tests {
         let now = Instant::now();
         let (old, payload) = send(&mut pings, now, WALL);
         let later = WALL + Duration::from_secs(60);
-        (0..NUMBERS).for_each(|_| {
-            pings.next(now, later);
-        });
+        (0..NUMBERS).for_each(|_| drop(send(&mut pings, now, later)));
         assert_eq!((pings.sent(), pings.slots.len() as u64, old), (NUMBERS + 1, NUMBERS, 1));
         // Sequence 1 is now request 65,537, whose time differs.
         assert_eq!(pings.judge(old, &payload, true), None);
-        let current = stamped(&mut pings.payload, later).to_vec();
+        let current = pings.stamp(later).to_vec();
         assert_eq!(pings.judge(old, &current, true).unwrap().number, NUMBERS + 1);
     }
 

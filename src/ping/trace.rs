@@ -175,9 +175,9 @@ impl IcmpProber {
         self.link.set_ttl(ttl)?;
         let v6 = self.target.is_ipv6();
         let began = Instant::now();
+        let wanted = self.pings.next(began);
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let (wanted, payload) = self.pings.next(began, wall);
-        let sent = self.link.send(wanted, payload);
+        let sent = self.link.send(wanted, self.pings.stamp(wall));
         sent.map_err(|why| Error::io(format!("cannot send to {}", self.target.ip()), &why))?;
         loop {
             let left = (began + patience).saturating_duration_since(Instant::now());
