@@ -36,13 +36,8 @@ fn without_rights_the_kernels_ping_socket_or_a_line_that_helps() {
     }
     let net = Net::new();
     let folder = common::system::Folder::new();
-    let copy = folder.0.join("socklab");
-    // By cp and not by us: a child that another test forks meanwhile would keep our copy open for
-    // writing, and a file that is open for writing cannot be run (ETXTBSY).
-    let copied = std::process::Command::new("cp").arg(common::SOCKLAB).arg(&copy).status();
-    assert!(copied.is_ok_and(|status| status.success()), "a copy that others can reach");
-    let copy = copy.to_str().unwrap();
-    let user = ["setpriv", "--reuid=65533", "--regid=65533", "--clear-groups", copy];
+    let copy = folder.copy_of_socklab();
+    let user = ["setpriv", "--reuid=65533", "--regid=65533", "--clear-groups", &copy];
     let ping = |words: &[&str]| net.start("a", &[&user[..], words].concat()).finish();
 
     net.on("a", "sysctl -qw net.ipv4.ping_group_range='1 0'");

@@ -81,6 +81,19 @@ fn a_wrong_checksum_answers_nothing() {
 }
 
 #[test]
+fn a_reply_begins_where_its_ip_header_ends() {
+    if !hostile() {
+        return;
+    }
+    let net = Net::new();
+    net.silence("b");
+    let _host = net.answer("4", "options");
+    let ended = net.socklab("a", &["ping", "-c2", "-i0.05", "-W20", "10.0.2.2"]).finish();
+    let good = ended.out.iter().filter(|line| line.starts_with("64 bytes from 10.0.2.2: icmp_seq="));
+    assert_eq!((ended.code, good.count(), ended.out.len()), (0, 2, 7), "{ended:#?}");
+}
+
+#[test]
 fn damage_to_the_nonce_is_damage_and_no_other_time() {
     if !hostile() {
         return;

@@ -17,6 +17,7 @@
 mod common;
 
 use common::netns::{namespaces, Net};
+use common::system::Folder;
 use common::{can_run, installed, Ended};
 
 /// What a pinger's output says: without times, and without what is ours on purpose.
@@ -49,6 +50,16 @@ fn iputils() -> bool {
 fn compare(net: &Net, words: &[&str]) -> Ended {
     let iputils = net.start("a", &[&["ping"], words].concat()).finish();
     let ours = net.socklab("a", &[&["ping"], words].concat()).finish();
+    assert_eq!(said(&ours), said(&iputils), "ping {words:?}\nours {ours:#?}\niputils {iputils:#?}");
+    assert_eq!(ours.code, iputils.code, "ping {words:?}");
+    ours
+}
+
+/// The same where both have the kernel's ping socket and no raw one: as nobody in particular.
+fn compare_as_user(net: &Net, copy: &str, words: &[&str]) -> Ended {
+    let user = ["setpriv", "--reuid=65533", "--regid=65533", "--clear-groups", "--no-new-privs"];
+    let iputils = net.start("a", &[&user[..], &["ping"], words].concat()).finish();
+    let ours = net.start("a", &[&user[..], &[copy, "ping"], words].concat()).finish();
     assert_eq!(said(&ours), said(&iputils), "ping {words:?}\nours {ours:#?}\niputils {iputils:#?}");
     assert_eq!(ours.code, iputils.code, "ping {words:?}");
     ours
@@ -106,6 +117,28 @@ fn a_way_that_ends_at_the_router() {
     net.on("r", "ip -6 route add prohibit fd09::/64");
     let ours = compare(&net, &["-c1", "-W5", "fd09::1"]);
     assert!(ours.out.iter().any(|line| line.ends_with("Administratively prohibited")), "{ours:#?}");
+}
+
+#[test]
+fn without_rights_the_kernels_ping_socket() {
+    if !iputils() || !can_run(installed("setpriv"), "setpriv is not installed") {
+        return;
+    }
+    let net = Net::new();
+    let folder = Folder::new();
+    let copy = folder.copy_of_socklab();
+    net.on("a", "sysctl -qw net.ipv4.ping_group_range='0 2147483647'");
+    net.on("r", "ip route add unreachable 10.9.0.0/24");
+    for words in [
+        &["-c3", "-i0.05", "10.0.2.2"][..],
+        &["-c2", "-i0.05", "fd02::2"],
+        &["-c1", "-s2000", "10.0.2.2"],
+        &["-c2", "-i0.05", "-t1", "-W5", "10.0.2.2"],
+        &["-c1", "-t1", "-W5", "fd02::2"],
+        &["-c1", "-W5", "10.9.0.1"],
+    ] {
+        compare_as_user(&net, &copy, words);
+    }
 }
 
 #[test]

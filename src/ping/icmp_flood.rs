@@ -13,7 +13,8 @@ use super::icmp_ping::Run;
 use crate::kit::error::Error;
 use crate::kit::{screen, stop};
 
-/// A hundred a second when nothing comes back.
+/// A hundred a second when nothing comes back; fewer where the kernel's tick, to which it rounds a wait up, is
+/// long.
 const WITHOUT_REPLY: Duration = Duration::from_millis(10);
 
 /// How often the dots are brought up to date.

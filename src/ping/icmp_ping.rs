@@ -19,8 +19,8 @@
 //! within `-W`. One that comes after all is shown with `(late)` and counts, as it does for iputils.
 //! [`super::icmp_lines`] has the lines.
 //!
-//! Limits: no broadcast or multicast, no record route. The wait is rounded to the kernel's tick (some
-//! 4 ms), so intervals below that come in bursts. A program file with capabilities (`setcap`) would
+//! Limits: no broadcast or multicast, no record route. The wait is rounded to the kernel's tick (1 to
+//! 10 ms), so intervals below that come in bursts. A program file with capabilities (`setcap`) would
 //! keep them; sudo or `ping_group_range` is the way. IPv6 redirects are not shown, as with iputils.
 
 use std::collections::HashMap;

@@ -73,6 +73,12 @@ def mode_good(request):
     yield request.reply()
 
 
+def mode_options(request):
+    """Behind an IP header with options (two words of "no operation"): the reply begins at byte 28, not 20."""
+    raw.setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS, b"\x01" * 8)
+    yield request.reply()
+
+
 def mode_twice(request):
     yield request.reply()
     yield request.reply()
