@@ -20,11 +20,11 @@ from common import section, svg, table
 RATE, DELAY, QUEUE = 100, 20, 150
 #: Per cent of all packets that are lost, each way.
 LOSSES = [0, 1, 5]
-#: Megabytes of one transfer, by contender and loss: about eight seconds for the fast ones, and less of the slow.
+#: Megabytes of one transfer, by contender and loss: some thirteen seconds for the fast ones, less of the slow.
 SIZES = {
-    "socklab": {0: 100, 1: 100, 5: 100},
-    "TCP bbr": {0: 100, 1: 100, 5: 100},
-    "TCP cubic": {0: 100, 1: 3, 5: 1},
+    "socklab": {0: 150, 1: 150, 5: 150},
+    "TCP bbr": {0: 150, 1: 150, 5: 150},
+    "TCP cubic": {0: 150, 1: 3, 5: 1},
     "ENet": {0: 8, 1: 8, 5: 5},
 }
 ROUNDS = int(os.environ.get("ROUNDS", 3))
