@@ -161,7 +161,9 @@ impl Wire {
                 Err(why) if why.kind() == ErrorKind::Interrupted => {}
                 // The ICMP answer to an earlier datagram took the place of this call.
                 Err(why) if why.kind() == ErrorKind::ConnectionRefused => self.trouble = Some(why),
-                // ENOBUFS, no route, a firewall's EPERM.
+                // For a moment there is no memory; that says nothing about the peer.
+                Err(why) if matches!(why.raw_os_error(), Some(libc::ENOBUFS | libc::ENOMEM)) => return true,
+                // No route, a firewall's EPERM.
                 Err(why) => {
                     self.trouble = Some(why);
                     return true;
@@ -205,7 +207,7 @@ impl Wire {
 
 /// Errors that tell what became of a datagram, and nothing about the socket: mostly ICMP messages.
 fn is_about_a_datagram(why: &io::Error) -> bool {
-    const CODES: [i32; 10] = [
+    const CODES: [i32; 9] = [
         libc::ECONNREFUSED,
         libc::EHOSTUNREACH,
         libc::ENETUNREACH,
@@ -215,7 +217,6 @@ fn is_about_a_datagram(why: &io::Error) -> bool {
         libc::EPROTO,
         libc::EACCES,
         libc::EMSGSIZE,
-        libc::ENOMEM,
     ];
     why.raw_os_error().is_some_and(|code| CODES.contains(&code))
 }

@@ -6,9 +6,10 @@
 
 use std::time::{Duration, Instant};
 
-/// How much may leave ahead of its time, so that one wake-up serves several packets; and how much a
-/// late wake-up may catch up.
+/// How much may leave ahead of its time, so that one wake-up serves several packets.
 const SLACK: Duration = Duration::from_millis(1);
+/// How much a late wake-up may catch up: what a busy machine keeps a thread waiting. More would be a burst.
+const LATE: Duration = Duration::from_millis(4);
 
 /// When the next packet is due.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ impl Pace {
 
     /// A packet leaves; the next is due `1 / rate` seconds later. `None`: at once.
     pub fn leave(&mut self, rate: Option<f64>, now: Instant) {
-        let earliest = now.checked_sub(SLACK).unwrap_or(now);
+        let earliest = now.checked_sub(LATE).unwrap_or(now);
         self.due = self.due.max(earliest);
         if let Some(rate) = rate {
             // At least one packet a second, or a wrong estimate could never be put right.

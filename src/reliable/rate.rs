@@ -48,12 +48,13 @@ const LEAST_LIFE: Duration = Duration::from_secs(10);
 const QUEUE: f64 = 1.25;
 /// The most loss that is put down to chance.
 const MOST_CHANCE: f64 = 0.2;
-/// What is left of the packets under way after a cut (CUBIC's factor), but never less than this much of the pipe.
+/// What is left of the packets under way after a cut (CUBIC's factor), but never less than a pipe: what is
+/// given up is the share of the queue.
 const CUT: f64 = 0.7;
-const FLOOR: f64 = 1.0;
-/// How many packets the window may grow by in each round trip after a cut; and below the pipe.
-const GROW: f64 = 0.3;
-const GROW_BELOW: f64 = 1.0;
+/// By how many packets the window may grow in each round trip after a cut, and how much more in each than in the
+/// one before: slowly while others want the link too, faster when nobody takes what is left of it.
+const GROW: f64 = 0.1;
+const GROW_MORE: f64 = 0.002;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -89,6 +90,8 @@ pub struct Model {
     arrived: usize,
     lost: usize,
     cut: bool,
+    /// The round of the last cut.
+    cut_round: u64,
     /// The share of packets that chance takes.
     chance: f64,
     /// The most that may be under way, after a cut.
@@ -115,6 +118,7 @@ impl Model {
             arrived: 0,
             lost: 0,
             cut: false,
+            cut_round: 0,
             chance: 0.0,
             ceiling: f64::INFINITY,
             recovered: None,
@@ -155,9 +159,10 @@ impl Model {
         }
         if !old && self.overflows(news) {
             self.cut = true;
+            self.cut_round = self.round;
             self.recovered = Some(news.next);
             let left = (news.flying_before as f64).min(self.ceiling) * CUT;
-            self.ceiling = left.max(self.pipe() * FLOOR);
+            self.ceiling = left.max(self.pipe());
             if self.phase == Phase::StartUp {
                 self.phase = Phase::Drain;
             }
@@ -205,7 +210,7 @@ impl Model {
             // Small rounds say little: a thousand packets count as four rounds.
             let weight = (packets / 1000.0).min(0.25);
             self.chance += (self.lost as f64 / packets - self.chance) * weight;
-            self.ceiling += if self.ceiling < self.pipe() { GROW_BELOW } else { GROW };
+            self.ceiling += GROW + GROW_MORE * (self.round - self.cut_round) as f64;
         }
         (self.arrived, self.lost, self.cut) = (0, 0, false);
         if self.phase == Phase::StartUp {
@@ -348,7 +353,11 @@ mod tests {
     fn more_than_a_fifth_is_never_chance() {
         let mut path = Path::new();
         path.round(200, 120, 40);
-        assert!(path.model.window() < 270, "{}", path.model.window());
+        assert!(path.model.window() <= 320, "no more than a pipe: {}", path.model.window());
+        for _ in 0..12 {
+            path.round(200, 120, 40);
+        }
+        assert!(path.model.pipe() < 251.0, "and the pipe is not what is lost: {}", path.model.pipe());
     }
 
     #[test]

@@ -77,6 +77,13 @@ def counted(path):
     return result
 
 
+def reliable_apart(counts, plain):
+    """`traffic` knows no protocol above UDP: what it counts as reliable UDP's application is messages and our own
+    headers, handshake and acknowledgements together. The messages are those of plain UDP; the rest is transport."""
+    own = counts["application"] - plain["application"]
+    return {**counts, "application": plain["application"], "transport": counts["transport"] + own, "own": own}
+
+
 def share(part, whole):
     return f"{100 * part / whole:.1f} %"
 
@@ -99,6 +106,10 @@ def measure():
                 with Recording(path, PORT):
                     client(transport, READINGS, INTERVAL)
                 whole[transport] = counted(path)
+    if "reliable" in whole:
+        whole["reliable"] = reliable_apart(whole["reliable"], whole["udp"])
+        pairs = zip(lengths["reliable"], lengths["udp"])
+        lengths["reliable"] = [reliable_apart(counts, plain) for counts, plain in pairs]
     if (CAPTURES / "pack.pcap").exists():
         # docs/binary-data.md shows its bytes, ports and all.
         return whole, lengths
@@ -147,6 +158,11 @@ def written(whole, lengths):
         rows.append([f"{name}, on Ethernet", *layers, between, counts["ethernet"], overhead])
     heading = ["", "packets", "application", "transport", "network", "link", "all", "overhead"]
     parts = [f"Measured on {machine()}, with {READINGS} readings {INTERVAL} s apart, seed 1.", table(heading, rows)]
+    if "reliable" in whole:
+        reliable = whole["reliable"]
+        parts.append(
+            f"Of reliable UDP's {reliable['transport']} bytes of transport {reliable['own']} are its own, and the rest UDP's."
+        )
     parts.append("![Bytes by layer](traffic-analysis-layers.svg)")
     roles = whole["tcp"]["roles"]
     lines = [[name, roles[2 * n], roles[2 * n + 1]] for n, name in enumerate(["handshake", "data", "acknowledgements alone", "close"])]
