@@ -26,7 +26,7 @@
 //! | [`listener`] | many conversations on one port |
 //! | [`driver`] | sockets, the clock, randomness: the loop that runs all of this |
 //! | [`send`], [`receive`] | the programs `reliable-send` and `reliable-receive` |
-//! | [`parcel`], [`sha256`] | a file as messages; the sum by which both ends compare it |
+//! | [`parcel`], [`sum`] | a file as messages; the sum by which both ends compare it |
 
 pub mod classic;
 pub mod congestion;
@@ -49,7 +49,7 @@ pub mod driver;
 pub mod parcel;
 pub mod receive;
 pub mod send;
-pub mod sha256;
+pub mod sum;
 
 pub use connection::Connection;
 pub use listener::{Event, Key, Listener};

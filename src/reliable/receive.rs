@@ -28,9 +28,9 @@ use std::time::{Duration, Instant};
 
 use super::driver::{explain, Loss, Port, LOSS, SEED};
 use super::listener::{Event, Key};
-use super::parcel::{Arriving, Parcel, Step};
+use super::parcel::{Arriving, Parcel, Step, Sum};
 use super::settings::Settings;
-use super::sha256::{hex, Sum};
+use super::sum::{hex, Summing};
 use crate::kit::address::show;
 use crate::kit::args::Args;
 use crate::kit::error::Error;
@@ -79,9 +79,10 @@ pub fn run(args: &Args) -> Result<(), Error> {
     let path = args.path("--output");
     // Tried now, or the user would hear only after a long transfer that it cannot be stored there.
     Download::try_out(path, existing)?;
+    let sum = Summing::start()?;
     let (settings, loss) = (Settings::default(), Loss::from_args(args));
     let port = Port::open(args.text("--bind"), args.port("PORT"), PORT, settings, CONVERSATIONS, loss)?;
-    Receiving { port, path, existing, settings, visitors: HashMap::new() }.serve()
+    Receiving { port, path, existing, settings, sum, visitors: HashMap::new() }.serve()
 }
 
 /// The receiver. Its sender goes from stage to stage: waited for, heard, answered.
@@ -90,6 +91,8 @@ struct Receiving<'a> {
     path: &'a Path,
     existing: Existing,
     settings: Settings,
+    /// Of what has arrived.
+    sum: Summing,
     /// Who is there besides the sender, since when, and whether he has been told to go.
     visitors: HashMap<Key, (Instant, bool)>,
 }
@@ -176,8 +179,14 @@ impl Receiving<'_> {
                 Event::Message(message) => {
                     heard = Instant::now();
                     match arriving.take(&message) {
-                        Step::Append(bytes) => download.write(bytes)?,
+                        Step::Append(bytes) => {
+                            self.sum.add(bytes)?;
+                            download.write(bytes)?;
+                        }
                         Step::Whole(size, sum) => {
+                            if self.sum.finish()? != sum {
+                                return failed(format!("{peer}: the checksum differs: what was read there is not what arrived here"));
+                            }
                             self.store(sender, download)?;
                             return Ok((size, sum));
                         }

@@ -34,9 +34,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::driver::{Client, Loss, LOSS, SEED};
-use super::parcel::{Parcel, PIECE};
+use super::parcel::{Parcel, Sum, PIECE};
 use super::settings::{Settings, State};
-use super::sha256::{hex, Sha256, Sum};
+use super::sum::{hex, Summing};
 use crate::kit::address::{show, Family};
 use crate::kit::args::Args;
 use crate::kit::error::Error;
@@ -112,7 +112,7 @@ struct Source {
     /// How much of `chunk` has been sent.
     at: usize,
     read: u64,
-    sum: Sha256,
+    sum: Summing,
 }
 
 impl Source {
@@ -129,7 +129,7 @@ impl Source {
         let file = File::open(path).map_err(cannot)?;
         let about = file.metadata().map_err(cannot)?;
         let name = path.file_name().unwrap_or_default().as_bytes().to_vec();
-        let (size, chunk, sum) = (about.len(), Vec::new(), Sha256::new());
+        let (size, chunk, sum) = (about.len(), Vec::new(), Summing::start()?);
         Ok(Source { file, about, size, shown, name, chunk, at: 0, read: 0, sum })
     }
 
@@ -145,7 +145,7 @@ impl Source {
                 return Err(self.changed());
             }
             self.read += got as u64;
-            self.sum.add(&self.chunk);
+            self.sum.add(&self.chunk)?;
         }
         let end = self.chunk.len().min(self.at + PIECE);
         let piece = &self.chunk[self.at..end];
@@ -160,7 +160,7 @@ impl Source {
         if now.len() != self.size || now.modified().ok() != self.about.modified().ok() {
             return Err(self.changed());
         }
-        Ok(std::mem::take(&mut self.sum).finish())
+        self.sum.finish()
     }
 
     fn changed(&self) -> Error {
