@@ -109,10 +109,10 @@ fn text(word: &OsString) -> Result<&str, Error> {
 /// The built-in network of that name.
 fn plan(name: &str) -> Result<plan::Plan, Error> {
     networks::find(name).ok_or_else(|| {
-        let near = nearest(name, networks::NAMES.into_iter());
-        let hint = near.map_or(format!("there are {}", networks::NAMES.join(" and ")), |near| {
-            format!("did you mean {near}?")
-        });
+        let names = networks::names();
+        let near = nearest(name, names.iter().copied());
+        let hint =
+            near.map_or(format!("there are {}", names.join(" and ")), |near| format!("did you mean {near}?"));
         Error::Usage(format!("there is no network {}: {hint}", escape(name.as_bytes())))
     })
 }

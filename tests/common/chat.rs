@@ -85,8 +85,8 @@ impl Screen {
 
     /// Starts `socklab` in a terminal of its own.
     pub fn start(&self, name: &str, words: &str) {
-        // The shell outlives Ctrl-C and shows the code.
-        let command = format!("trap : INT; {SOCKLAB} {words}; echo \"exit code $?\"; exec sleep 1000");
+        // The shell outlives Ctrl-C and Ctrl-\ and shows the code.
+        let command = format!("trap : INT QUIT; {SOCKLAB} {words}; echo \"exit code $?\"; exec sleep 1000");
         self.tmux(&["new-session", "-d", "-s", name, "-x", "90", "-y", "24", "sh", "-c", &command]);
     }
 
