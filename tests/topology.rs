@@ -177,6 +177,9 @@ fn words_that_make_no_sense() {
         (vec!["tutorial", "h1"], "one argument too many: h1"),
         (vec!["clean", "all"], "one argument too many: all"),
         (vec!["picture", "moon"], "there is no network moon"),
+        (vec!["tutorial", "--seed", "x"], "--seed x: not a whole number"),
+        (vec!["tutorial", "--seed="], "--seed : not a whole number"),
+        (vec!["--seed", "1", "clean"], "--seed is for a network that is built, not for clean"),
     ] {
         let ended = socklab(&[&["topology"], &words[..]].concat(), b"");
         assert_eq!(ended.code, 2, "{ended:#?}");
