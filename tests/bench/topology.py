@@ -12,7 +12,7 @@ import subprocess
 
 from common import SOCKLAB, Missing, interleave, machine, median, need, section, table
 
-ROUNDS = 5
+ROUNDS = 3
 #: One way, in milliseconds.
 DELAYS = [0, 1, 5, 20, 100, 200]
 #: Mbit/s; None is a cable without limits.
