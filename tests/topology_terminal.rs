@@ -3,6 +3,9 @@
 
 mod common;
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
 use common::chat::Screen;
 use common::lab::{a_sleep, assert_gone, can_build, folder, runs, wait_until};
 use common::{can_run, installed, SOCKLAB};
@@ -16,6 +19,8 @@ struct Window {
     program: String,
     /// The command line of a program that runs on h1 in the background.
     sleep: String,
+    /// The numbers of its namespaces.
+    namespaces: Vec<u64>,
 }
 
 fn can_run_windows() -> bool {
@@ -31,8 +36,10 @@ impl Window {
         let shown = screen.wait("lab", "socklab>");
         let id = shown.split("network ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap().to_string();
         let folder = folder(&id).expect("its folder");
-        let window =
-            Window { screen, id, folder, program: format!("{SOCKLAB} {words}"), sleep: a_sleep(50 + number) };
+        let number_of = |node| fs::metadata(format!("/run/netns/socklab-{id}-{node}")).expect("a node").ino();
+        let namespaces = ["h1", "h2", "h3", "h4", "s1", "s2"].map(number_of).to_vec();
+        let (program, sleep) = (format!("{SOCKLAB} {words}"), a_sleep(50 + number));
+        let window = Window { screen, id, folder, program, sleep, namespaces };
         window.type_line(&format!("h1 {} &", window.sleep));
         wait_until("a program runs in the background", || runs(&window.sleep));
         assert!(runs(&window.program));
@@ -52,11 +59,20 @@ impl Window {
         self.screen.wait("lab", text)
     }
 
-    /// Asserts that the program has ended, and everything with it.
+    /// Asserts that the program has ended, and everything with it: programs, names, files. A namespace
+    /// without a name and without a process is gone, and its interfaces with it; none is elsewhere.
     fn is_gone(&self) {
         wait_until("it has ended", || !runs(&self.program));
         assert!(!runs(&self.sleep));
         assert_gone(&self.id, self.folder);
+        for process in fs::read_dir("/proc").unwrap().flatten() {
+            let inside = fs::metadata(process.path().join("ns/net")).map(|about| about.ino());
+            let left = inside.is_ok_and(|inside| self.namespaces.contains(&inside));
+            assert!(!left, "{} is inside", process.path().display());
+        }
+        let interfaces = fs::read_dir("/sys/class/net").unwrap().flatten();
+        let interfaces: Vec<String> = interfaces.map(|it| it.file_name().into_string().unwrap()).collect();
+        assert!(!interfaces.contains(&"h1-eth0".to_string()), "{interfaces:?}");
     }
 }
 

@@ -76,22 +76,23 @@ pub fn run(plan: Plan, random: &mut Random) -> Result<(), Error> {
     stop::ask_on_quit();
     stop::graceful(TAKE_DOWN, move || {
         let taken = Arc::clone(&taken);
-        // In a thread, so that a second signal is heard meanwhile.
-        thread::spawn(move || {
+        let take_down = move || {
             // Waits for a command that has the lock; building looks at `stop::requested`.
             drop(lock(&taken).take());
             std::process::exit(0);
-        });
+        };
+        // In a thread where there can be one, so that a second signal is heard meanwhile.
+        if thread::Builder::new().spawn(take_down.clone()).is_err() {
+            take_down();
+        }
     });
     let _leaving = Leaving(Arc::clone(&lab));
-    {
-        let mut place = lock(&lab);
-        let network = Network::build(plan, random)?;
-        let runs = format!("network {} runs", network.id());
-        *place = Some(Lab { network, background: Vec::new() });
-        drop(place);
-        screen::note(&runs);
-    }
+    let mut place = lock(&lab);
+    let network = Network::build(plan, random)?;
+    let runs = format!("network {} runs", network.id());
+    *place = Some(Lab { network, background: Vec::new() });
+    drop(place);
+    screen::note(&runs);
     let person = std::io::stdin().is_terminal();
     match read_commands(&lab, person)? {
         Some(code) if !person => Err(Error::Exit(code)),

@@ -2,7 +2,8 @@
 //! network is looked at.
 
 use std::collections::{HashMap, HashSet};
-use std::process::Stdio;
+use std::io;
+use std::process::{Child, Stdio};
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::build::{self, Network};
@@ -14,6 +15,9 @@ use crate::kit::sys::process::die_with_parent;
 
 /// How `pingall` pings: three times, for one may be lost; two seconds for the answer.
 const PINGS: [&str; 6] = ["-c", "3", "-i", "0.3", "-W", "2"];
+
+/// How many pairs at once: more would want more descriptors than a shell allows.
+const AT_ONCE: usize = 200;
 
 /// The names of all nodes and what they are.
 pub fn nodes(network: &Network, out: &mut Vec<String>) {
@@ -71,52 +75,52 @@ fn ask(network: &Network, node: &str, words: &[&str]) -> Result<String, Error> {
     build::asked(&[&["-4", "-n", &namespace], words].concat())
 }
 
-/// Pings between all pairs at once and shows the matrix of round-trip times: the shortest of three,
-/// for the first one also waits for ARP on every network that it crosses.
+/// Pings between all pairs and shows the matrix of round-trip times: the shortest of three, for the first
+/// one also waits for ARP on every network that it crosses.
 pub fn ping_all(network: &Network, out: &mut Vec<String>) -> Result<(), Error> {
-    let plan = &network.plan;
-    let names = plan.nodes.iter().map(|node| node.name.as_str());
-    let names: Vec<&str> = names.filter(|name| plan.address(name).is_some()).collect();
-    let mut pings = HashMap::new();
-    for one in &names {
-        for other in names.iter().filter(|other| *other != one) {
-            let words = ["socklab", "ping"].iter().chain(&PINGS).chain([other]);
-            let words: Vec<String> = words.map(ToString::to_string).collect();
-            let mut process = process(plan, &network.namespace(one), &words);
-            die_with_parent(&mut process);
-            process.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-            pings.insert((*one, *other), process.spawn()?);
+    let names = network.plan.nodes.iter().map(|node| node.name.as_str());
+    let names: Vec<&str> = names.filter(|name| network.plan.address(name).is_some()).collect();
+    let others = |one| names.iter().filter(move |other| **other != one).map(move |other| (one, *other));
+    let pairs: Vec<(&str, &str)> = names.iter().flat_map(|one| others(*one)).collect();
+    let mut times = HashMap::new();
+    for some in pairs.chunks(AT_ONCE) {
+        let pings: Vec<_> = some.iter().map(|(one, other)| ping(network, one, other)).collect();
+        for (pair, ping) in some.iter().zip(pings) {
+            let output = ping?.wait_with_output()?;
+            let said = String::from_utf8_lossy(&output.stderr);
+            // One that Ctrl-C has ended at once has nothing to say.
+            if !matches!(output.status.code(), Some(0 | 1)) && !said.is_empty() {
+                return Err(Error::Failed(format!("{}: cannot ping: {}", pair.0, said.trim())));
+            }
+            times.insert(*pair, shortest(&String::from_utf8_lossy(&output.stdout)));
         }
     }
     let heading: String = names.iter().map(|name| format!("{name:>10}")).collect();
     out.push(format!("{:>10}{heading}", "ms"));
-    let (mut pairs, mut silent) = (0, 0);
     for one in &names {
-        let mut row = format!("{one:>10}");
-        for other in &names {
-            let cell = match pings.remove(&(*one, *other)) {
-                None => "-".to_string(),
-                Some(ping) => {
-                    let output = ping.wait_with_output()?;
-                    if !matches!(output.status.code(), Some(0 | 1)) {
-                        let said = String::from_utf8_lossy(&output.stderr);
-                        return Err(Error::Failed(format!("{one}: cannot ping: {}", said.trim())));
-                    }
-                    pairs += 1;
-                    let shortest = shortest(&String::from_utf8_lossy(&output.stdout));
-                    silent += u32::from(shortest.is_none());
-                    shortest.unwrap_or("X".to_string())
-                }
-            };
-            row += &format!("{cell:>10}");
-        }
-        out.push(row);
+        let cells = names.iter().map(|other| match times.get(&(*one, *other)) {
+            None => "-",
+            Some(None) => "X",
+            Some(Some(time)) => time,
+        });
+        let cells: String = cells.map(|cell| format!("{cell:>10}")).collect();
+        out.push(format!("{one:>10}{cells}"));
     }
-    out.push(format!("{} of {pairs} pairs reach each other", pairs - silent));
-    if silent > 0 {
+    let answered = times.values().flatten().count();
+    out.push(format!("{answered} of {} pairs reach each other", pairs.len()));
+    if answered < pairs.len() {
         return Err(Error::Exit(1));
     }
     Ok(())
+}
+
+/// Starts one ping of [`ping_all`].
+fn ping(network: &Network, one: &str, other: &str) -> io::Result<Child> {
+    let words = ["socklab", "ping"].iter().chain(&PINGS).chain([&other]);
+    let words: Vec<String> = words.map(ToString::to_string).collect();
+    let mut process = process(&network.plan, &network.namespace(one), &words);
+    die_with_parent(&mut process);
+    process.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
 }
 
 /// Which way packets take between two nodes, and what is wrong with it.
