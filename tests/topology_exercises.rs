@@ -56,14 +56,14 @@ const ROWS: &[Row] = &[
     row("socklab web-server 7015 --bind h4 --root src",
         "socklab web-client h4 7015 /lib.rs", "The socket labs of five sheets"),
     row("socklab udp-ping-server 7016 --bind h4 --loss 0",
-        "socklab udp-ping-client h4 7016 -c 2", "rtt min/avg/max/mdev = 48"),
+        "socklab udp-ping-client h4 7016 -c 2", "2 packets transmitted, 2 received"),
     row("socklab heartbeat-server 7017 --bind h4",
-        "socklab heartbeat-client h4 7017 -c 2 -i 0.1", " heartbeat 2, time difference 0.2"),
+        "socklab heartbeat-client h4 7017 -c 2 -i 0.1", " heartbeat 2, time difference "),
     row("socklab mail-server 7018 --bind h4 --mailbox FOLDER/mailbox",
         "socklab mail-client --server 10.1.0.2:7018 --from ada@example.org --to bob@example.org",
         "-- bob@example.org: accepted"),
     row("", "socklab ping -c 2 h4", "ttl=62"),
-    row("", "socklab trace h4", "3  10.1.0.2  48"),
+    row("", "socklab trace h4", "3  10.1.0.2  "),
 ];
 
 /// Those that work on one machine alone.
