@@ -72,6 +72,22 @@ fn the_sheets_mistake_is_found() {
     assert!(ended.err.contains(&"s1 has no address".to_string()), "{ended:#?}");
 }
 
+/// What is down is named: a router's interface, and a switch, which is as if its cables were out.
+#[test]
+fn explain_sees_what_is_down() {
+    if !can_build() {
+        return;
+    }
+    let mut lab = Lab::start(&[]);
+    lab.program.type_line("h3 ip link set h3-eth1 down\nexplain h2 h3");
+    lab.program.wait_out("WRONG: h3 has 192.168.0.1, but its interface h3-eth1 is down");
+    lab.program.type_line("s1 ip link set s1 down\nexplain h1 h2");
+    lab.program.wait_out("WRONG: h2 has 10.0.0.1, but no cable leads there from h1-eth0");
+    lab.program.type_line("s1 ip link set s1 up\nexplain h1 h2");
+    lab.program.wait_out("both ways lead to their end");
+    assert_eq!(lab.finish().code, 0);
+}
+
 /// The contract: from a pipe the commands run on after a failure, and the exit code is the first
 /// failure's; whole words that are names of hosts become addresses; no shell; `socklab` is this binary.
 #[test]
