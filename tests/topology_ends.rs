@@ -9,6 +9,8 @@ use std::os::unix::fs::{symlink, MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use common::lab::{
     a_sleep, assert_gone, can_build, complaints, folder, leftovers, run, runs, wait_until, Lab,
@@ -60,6 +62,24 @@ fn programs_that_do_not_want_to_end() {
     lab.program.type_line(&format!("h1 setsid sh -c 'trap \"\" TERM HUP INT; {stubborn}; {stubborn}' &"));
     wait_until("it runs", || runs(&stubborn));
     lab.finish();
+    assert!(!runs(&stubborn));
+}
+
+/// Ctrl-C pressed again because something does not end: that is killed, and still nothing is left.
+#[test]
+fn an_impatient_user() {
+    if !can_build() {
+        return;
+    }
+    let stubborn = a_sleep(10);
+    let mut lab = Lab::start(&[]);
+    lab.program.type_line(&format!("h1 sh -c 'trap \"\" TERM; {stubborn}; {stubborn}' &"));
+    wait_until("it runs", || runs(&stubborn));
+    lab.program.signal("INT");
+    // Not the same request twice: more than `stop::ECHO` later.
+    thread::sleep(Duration::from_millis(200));
+    lab.program.signal("INT");
+    assert_eq!(lab.finish().code, 0);
     assert!(!runs(&stubborn));
 }
 

@@ -8,7 +8,7 @@
 //!   130 for SIGINT; [`leave_with`] chooses another code;
 //! - after [`graceful`] (servers) the first signal sets a flag that [`requested`] reads and wakes
 //!   whoever is blocked; the program then ends by itself, and is ended when it takes longer than the
-//!   grace it asked for. A second signal ends it at once.
+//!   grace it asked for. A second signal ends it at once, or makes it hurry ([`hurry_with`]).
 //!
 //! SIGQUIT (Ctrl-\) ends a program as everywhere, except one that has something to say in between
 //! ([`on_quit`]), and one that would leave something behind ([`ask_on_quit`]).
@@ -44,6 +44,8 @@ struct Plan {
     /// What a program that just leaves does before.
     tidy: Vec<Box<dyn Fn() + Send>>,
     quit: Quit,
+    /// What the second signal does instead of ending the process.
+    hurry: Option<Box<dyn Fn() + Send>>,
 }
 
 /// What SIGQUIT does.
@@ -59,8 +61,14 @@ enum Quit {
 /// The signals that the thread waits for. SIGHUP stands last: `start` may leave it out.
 const WATCHED: [i32; 4] = [signal::SIGINT, signal::SIGTERM, signal::SIGQUIT, signal::SIGHUP];
 
-static PLAN: Mutex<Plan> =
-    Mutex::new(Plan { code: None, grace: None, wake: Vec::new(), tidy: Vec::new(), quit: Quit::Kills });
+static PLAN: Mutex<Plan> = Mutex::new(Plan {
+    code: None,
+    grace: None,
+    wake: Vec::new(),
+    tidy: Vec::new(),
+    quit: Quit::Kills,
+    hurry: None,
+});
 static REQUESTED: AtomicBool = AtomicBool::new(false);
 static SPARED: AtomicBool = AtomicBool::new(false);
 
@@ -102,6 +110,12 @@ pub fn spared<T>(body: impl FnOnce() -> T) -> T {
     let result = body();
     SPARED.store(false, Ordering::SeqCst);
     result
+}
+
+/// From now on a second signal calls `hurry`, and it takes a third one to end a graceful program at once:
+/// for one that would leave something behind. Its grace is not longer for that.
+pub fn hurry_with(hurry: impl Fn() + Send + 'static) {
+    plan().hurry = Some(Box::new(hurry));
 }
 
 /// From now on SIGQUIT calls `tell`, in the thread that waits for signals, and the program goes on.
@@ -155,8 +169,16 @@ fn watch() {
     request();
     thread::sleep(ECHO);
     let _ = next_signal(Some(Duration::ZERO));
-    if let Some(second) = next_signal(Some((grace + LAST_WORDS).saturating_sub(ECHO))) {
-        process::exit(128 + second);
+    let deadline = Instant::now() + (grace + LAST_WORDS).saturating_sub(ECHO);
+    let next = || next_signal(Some(deadline.saturating_duration_since(Instant::now())));
+    let mut again = next();
+    let hurry = plan().hurry.take();
+    if let (Some(_), Some(hurry)) = (again, hurry) {
+        hurry();
+        again = next();
+    }
+    if let Some(last) = again {
+        process::exit(128 + last);
     }
     // In a thread of its own, and waited for only a moment: standard error may be a full pipe that
     // nobody empties, and that may be what holds the program up.

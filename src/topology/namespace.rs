@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -76,6 +77,14 @@ fn is_inside(pid: u32, number: u64) -> bool {
         && fs::metadata(format!("/proc/{pid}/ns/net")).is_ok_and(|namespace| namespace.ino() == number)
 }
 
+/// Whether somebody is impatient.
+static HURRY: AtomicBool = AtomicBool::new(false);
+
+/// From now on programs are killed without being asked first: the user has pressed Ctrl-C again.
+pub fn hurry() {
+    HURRY.store(true, Relaxed);
+}
+
 /// Ends every program in the namespaces: first asks, then kills. Looks again and again, for a program
 /// may start others meanwhile; each is asked once, because for many a second SIGTERM means "at once".
 pub fn end_programs(numbers: &[u64]) {
@@ -95,7 +104,8 @@ pub fn end_programs(numbers: &[u64]) {
                     let _ = hold.signal(signal);
                 }
             }
-            if Instant::now() >= deadline {
+            let impatient = signal == SIGTERM && HURRY.load(Relaxed);
+            if impatient || Instant::now() >= deadline {
                 break;
             }
             thread::sleep(LOOK_EVERY);

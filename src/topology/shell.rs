@@ -13,8 +13,8 @@
 //!
 //! Limits: Linux, IPv4, and root (or a system that lets users make namespaces). Cables are made by
 //! this program, so they are as fast as it is: about a gigabit per second and a tenth of a
-//! millisecond of delay beyond what is asked for. A second signal, SIGKILL, or one that no program is
-//! ended with (SIGUSR1) ends it before it has taken the network down: `topology clean` does that then.
+//! millisecond of delay beyond what is asked for. A second Ctrl-C kills programs that do not end; a
+//! third one, or SIGKILL, ends it before it has taken the network down: `topology clean` does that then.
 
 use std::io::IsTerminal;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -26,6 +26,7 @@ use std::time::Duration;
 use super::build::Network;
 use super::command::{self, Command};
 use super::inside::process;
+use super::namespace;
 use super::plan::Plan;
 use super::show;
 use crate::kit::error::{reason, Error};
@@ -74,6 +75,7 @@ pub fn run(plan: Plan, random: &mut Random) -> Result<(), Error> {
     let taken = Arc::clone(&lab);
     // Before anything is made. Ctrl-\ is a way out like Ctrl-C, or it would leave everything behind.
     stop::ask_on_quit();
+    stop::hurry_with(namespace::hurry);
     stop::graceful(TAKE_DOWN, move || {
         let taken = Arc::clone(&taken);
         let take_down = move || {
