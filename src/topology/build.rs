@@ -207,6 +207,8 @@ impl Drop for Network {
                 clean = false;
             }
         }
+        // `topology exec` may have brought one in meanwhile; without their names nobody can any more.
+        self.end_programs();
         if let Some(state) = self.state.take().filter(|_| clean) {
             if let Err(error) = state.remove() {
                 screen::note(&error.to_string());
