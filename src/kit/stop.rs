@@ -1,13 +1,15 @@
 //! Ctrl-C and SIGTERM: who is told, and how long replies under way may take.
 //!
 //! `main` calls [`start`] before any other thread exists. From then on one thread waits for the two
-//! signals, and for SIGHUP (the terminal has gone), and every other thread is never interrupted by them. What a signal does:
+//! signals, and for SIGHUP (the terminal has gone), and every other thread is never interrupted by
+//! them. What a signal does:
 //!
 //! - by default (clients) the process leaves at once with 128 + its number, as a shell would say it:
 //!   130 for SIGINT; [`leave_with`] chooses another code;
 //! - after [`graceful`] (servers) the first signal sets a flag that [`requested`] reads and wakes
 //!   whoever is blocked; the program then ends by itself, and is ended when it takes longer than the
-//!   grace it asked for. A second signal ends it at once.
+//!   grace it asked for. A second signal ends it at once. (One that comes before a server has said
+//!   that it listens finds no server yet: it just leaves, with 130 or 143.)
 //!
 //! SIGQUIT (Ctrl-\) ends a program as everywhere, except one that has something to say in between:
 //! [`on_quit`].

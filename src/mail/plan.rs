@@ -218,7 +218,7 @@ fn required<'a>(args: &'a Args, flag: &'static str, what: &str) -> Result<&'a st
 
 /// The text of a file, or of standard input for `-`; at most `most` bytes of UTF-8.
 fn read_text(file: &Path, most: u64) -> Result<String, Error> {
-    let shown = file.display();
+    let shown = screen::file_name(file);
     let mut bytes = Vec::new();
     let read = if file == Path::new("-") {
         io::stdin().lock().take(most + 1).read_to_end(&mut bytes)
