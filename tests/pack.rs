@@ -63,18 +63,17 @@ fn wrong_usage_says_which_character_and_why() {
 fn the_sheets_client_and_server() {
     let mut server = Program::socklab(&["pack-server", "0", "--format", "<iif"]);
     let port = server.port().to_string();
-    for flags_first in [true, false] {
-        let words = match flags_first {
-            true => vec!["pack-client", "--format", "<iif", "127.0.0.1", &port],
-            false => vec!["pack-client", "127.0.0.1", &port, "--format=<iif", "-1", "4", "2.7"],
-        };
-        let client = socklab(&words, b"");
-        assert_eq!(client.code, 0, "{client:?}");
-        assert!(client.out[0].starts_with("Sending \""), "{client:?}");
+    // Flags before the operands, and after them.
+    for (words, first) in [
+        (&["--format", "<iif", "127.0.0.1", &port][..], ("01000000", "1")),
+        (&["127.0.0.1", &port, "--format=<iif", "-1", "4", "2.7"], ("ffffffff", "-1")),
+    ] {
+        let client = socklab(&[&["pack-client"], words].concat(), b"");
+        let sent = format!("\"{}04000000cdcc2c40\"", first.0);
+        assert_eq!((client.code, client.out), (0, vec![format!("Sending {sent}")]), "{:?}", client.err);
+        server.wait_out(&format!("Received {sent}"));
+        server.wait_out(&format!("Unpacked: ({}, 4, 2.700000047683716)", first.1));
     }
-    server.wait_out("Received \"0100000004000000cdcc2c40\"");
-    server.wait_out("Unpacked: (1, 4, 2.700000047683716)");
-    server.wait_out("Unpacked: (-1, 4, 2.700000047683716)");
     server.stop_cleanly(&[]);
 }
 
