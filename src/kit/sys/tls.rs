@@ -1,4 +1,4 @@
-//! TLS by the system's OpenSSL ([`super::openssl`]). See ssl(7ssl), SSL_CTX_new(3ssl), bio(7ssl).
+//! TLS by the system's OpenSSL, whose functions are in `openssl.rs`. See ssl(7ssl), SSL_CTX_new(3ssl), bio(7ssl).
 //!
 //! Python's `ssl` module speaks to the same library through the same functions. [`Engine`] does no I/O
 //! of its own: bytes of the peer are fed in, bytes for the peer are taken out, so that the caller
