@@ -28,3 +28,7 @@ step("DATA\r\n", "354")
 server.sendall(b"\r\n" + text.encode())
 step("\r\n.\r\n", "250")
 step("QUIT\r\n", "221")
+# To the end: a socket closed with bytes unread resets the connection, and what the server had not yet
+# read is lost with it.
+while late := server.recv(1024):
+    print(late.decode(), end="")

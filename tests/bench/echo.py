@@ -267,7 +267,7 @@ A newcomer who finds the server's queue full is dropped without a word, and trie
 the second in slow rows. std's queue of 128, or ncat's of ten, is full at once; with 4,096
 ([`QUEUE`](../src/kit/tcp.rs)) the server has to accept only the rest while the burst lasts.
 {"No client of `echo-server` had to." if not twice else
- f"In {len(twice)} of {BURST_ROUNDS} rounds clients of `echo-server` had to, {max(twice):.0f} at most: another program had the processors."}
+ f"In {len(twice)} of {BURST_ROUNDS} rounds clients of `echo-server` had to, {max(twice):.0f} at most: the queue was full for a moment, as the thread that accepts shares two processors with the clients."}
 
 ### Memory
 

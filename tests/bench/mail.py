@@ -92,13 +92,27 @@ SERVERS = {OURS: ours, "Postfix": postfix, "aiosmtpd": aiosmtpd}
 
 def rate(port, crowd):
     """Messages per second that `crowd` clients together have had acknowledged."""
-    with multiprocessing.get_context("fork").Pool(crowd) as pool:
-        counts = pool.starmap(deliver, [(port, time.monotonic() + 0.3)] * crowd, chunksize=1)
-    return sum(counts) / SECONDS
+    # Plain processes: a multiprocessing.Pool has threads beside its forks, and now and then one stays locked.
+    context = multiprocessing.get_context("fork")
+    begin = time.monotonic() + 0.3
+    clients = []
+    for _ in range(crowd):
+        count, sent = context.Pipe(duplex=False)
+        client = context.Process(target=deliver, args=(port, begin, sent), daemon=True)
+        client.start()
+        sent.close()
+        clients.append((client, count))
+    acknowledged = 0
+    for client, count in clients:
+        if not count.poll(2 * PATIENCE):
+            raise RuntimeError("a client of the benchmark did not come to its end")
+        acknowledged += count.recv()
+        client.join()
+    return acknowledged / SECONDS
 
 
-def deliver(port, begin):
-    """One client: delivers from `begin` on, and returns how many messages were acknowledged in time."""
+def deliver(port, begin, counted):
+    """One client: delivers from `begin` on, and tells how many messages were acknowledged in time."""
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as server:
         server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -120,7 +134,8 @@ def deliver(port, begin):
             step(b"DATA\r\n", b"354")
             step(MESSAGE + b".\r\n", b"250")
             if time.monotonic() > begin + SECONDS:
-                return count
+                counted.send(count)
+                return
             count += 1
 
 
