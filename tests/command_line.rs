@@ -325,6 +325,33 @@ fn every_address_of_a_name_is_tried_in_order() {
     assert_fails(&ended, &format!("socklab echo-client: {line}"));
 }
 
+// In a network of its own: 192.0.2.0/24 (RFC 5737) is nobody's, there and elsewhere.
+#[test]
+fn a_host_that_is_not_reached_or_does_not_answer_says_where_to_look() {
+    let available = is_root() && common::installed("unshare") && common::installed("ip");
+    if !can_run(available, "a network of one's own needs root, unshare and iproute2") {
+        return;
+    }
+    let no_way = "(no way there from here: see `ip route`)";
+    // The far end of the cable is nobody's, so nobody answers the first packet, and none says so.
+    let cable = "ip link add near type veth peer name far && ip addr add 192.0.2.1/24 dev near && \
+                 ip link set dev near up && ip link set dev far up";
+    for (network, why) in [
+        ("true", format!("Network is unreachable {no_way}")),
+        (
+            "ip link set dev lo up && ip route add unreachable 192.0.2.0/24",
+            format!("No route to host {no_way}"),
+        ),
+        (cable, "timed out (no answer: is the address right, does a firewall drop it?)".to_string()),
+    ] {
+        let mut command = Command::new("unshare");
+        let script = format!("{network} && exec {SOCKLAB} echo-client 192.0.2.2 80");
+        command.args(["--net", "sh", "-c", &script]);
+        let line = format!("socklab echo-client: cannot connect to 192.0.2.2:80: {why}");
+        assert_fails(&Program::start(command).finish(), &line);
+    }
+}
+
 #[test]
 fn a_datagram_that_is_too_long_says_how_long_one_may_be() {
     let text = "x".repeat(65_508);
