@@ -203,8 +203,10 @@ fn at_a_terminal_what_is_typed_too_early_goes_to_nobody() {
     screen.keys("server", &["-l", "for bob"]);
     screen.keys("server", &["Enter"]);
     assert_eq!(hear(&bob), "for bob");
-    // Ctrl-D while nobody talks.
+    // Ctrl-D while nobody talks. Nothing shows that it has arrived, but what is typed behind it does.
     screen.keys("server", &["C-d"]);
+    screen.keys("server", &["-l", "to nobody\r"]);
+    screen.wait("server", "to nobody");
     say(&ann, "three");
     screen.wait("server", ": three");
     screen.keys("server", &["-l", "for ann"]);

@@ -206,6 +206,8 @@ fn injections_are_wrong_usage() {
     let ended = common::socklab(&["mail-client"], b"");
     assert_eq!(ended.code, 2);
     assert!(ended.err[0].contains("--server is missing"), "{ended:#?}");
+    let usage = "usage: socklab mail-client --server HOST[:PORT] --from ADDR --to ADDR [--cc ADDR]";
+    assert!(ended.err[1].starts_with(usage), "{ended:#?}");
     let ended = send("localhost:x", &[]);
     assert_eq!(ended.code, 2, "{ended:#?}");
     let ended = server.program.stop_cleanly(&[]);

@@ -77,6 +77,7 @@ const FLAGS: &[Flag] = &[
 /// What `mail-client` takes.
 pub const USAGE: Usage = Usage {
     flags: FLAGS,
+    required: &["--server", "--from", "--to"],
     notes: "The exit code is 0 only when every recipient was accepted and the message is queued.",
     ..Usage::NONE
 };

@@ -48,6 +48,7 @@ pub const USAGE: Usage = Usage {
     list: Some("VALUE"),
     flags_anywhere: true,
     notes: "Without values and with the default format it sends the sheet's: 1 4 2.7",
+    ..Usage::NONE
 };
 
 /// Runs `pack-client`.
