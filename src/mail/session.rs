@@ -21,8 +21,9 @@ pub const MOST_RECIPIENTS: usize = 100;
 /// After so many refused commands a client is let go: it guesses, floods, or does not speak SMTP.
 pub const MOST_ERRORS: u32 = 20;
 
-/// After so many recipients beyond the most a client is let go too. An honest one goes on with the rest
-/// of its list, to learn who has to wait for the next message (RFC 5321, 4.5.3.1.10), so these are no errors.
+/// After so many recipients of one message beyond the most a client is let go too. An honest one goes on
+/// with the rest of its list, to learn who has to wait for the next message (RFC 5321, 4.5.3.1.10), so
+/// these are no errors.
 pub const MOST_SURPLUS: u32 = 1000;
 
 /// What a server is set up to do.
@@ -63,6 +64,7 @@ pub struct Session<'a> {
     secure: bool,
     envelope: Option<Envelope>,
     errors: u32,
+    /// Recipients of this message beyond the most.
     surplus: u32,
 }
 
@@ -177,6 +179,7 @@ impl<'a> Session<'a> {
             }
         }
         self.envelope = Some(Envelope { from, to: Vec::new() });
+        self.surplus = 0;
         Reply::new(250, "the sender is noted")
     }
 
