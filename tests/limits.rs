@@ -4,6 +4,8 @@
 mod common;
 
 use std::collections::HashSet;
+use std::ffi::OsString;
+use std::fs::DirEntry;
 use std::net::TcpStream;
 use std::process::Command;
 use std::thread;
@@ -70,6 +72,33 @@ fn two_thousand_clients_at_once_each_in_a_thread_of_its_name() {
     assert_eq!(ended.err.len(), 2, "{ended:#?}");
     assert_eq!(ended.err[1], format!("served {CROWD} clients, at most {CROWD} at once"));
     assert_eq!(ended.out.len(), CROWD);
+}
+
+/// Which thread of a process has this name now.
+fn thread_named(pid: u32, name: &str) -> Option<OsString> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("a running process");
+    let named = |task: &DirEntry| {
+        std::fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.trim_end() == name)
+    };
+    tasks.flatten().find(named).map(|task| task.file_name())
+}
+
+#[test]
+fn a_thread_whose_client_has_left_takes_the_next() {
+    let mut server = Program::socklab(&["echo-server", "0"]);
+    let port = server.port();
+    let mut last = None;
+    // The next one may come before the thread is free; then another is started for it.
+    wait_until("that one thread serves two clients", || {
+        let client = connect(port);
+        assert_eq!(exchange(&client, b"x", 1), b"x");
+        let thread = thread_named(server.pid(), &client.local_addr().unwrap().to_string());
+        let same = thread.is_some() && thread == last;
+        last = thread;
+        same
+    });
+    wait_until("every thread's end", || threads(server.pid()).len() == 2);
+    server.stop_cleanly(&[]);
 }
 
 #[test]

@@ -65,6 +65,10 @@ fn status_line_fields_and_body_of_our_own_server() {
 
     let ended = socklab(&["web-client", "127.0.0.1", &port.to_string(), "/alphabet.txt", "--head"], b"");
     assert_eq!((ended.code, ended.out.last().map(String::as_str)), (0, Some("")));
+    let both = ["web-client", "127.0.0.1", "1", "/", "--head", "-o", "/missing/x"];
+    let ended = socklab(&both, b"");
+    assert_eq!(ended.code, 2, "a head has no body to save: {ended:?}");
+    assert!(ended.err[0].contains("the head goes to standard output"), "{ended:?}");
     let ended = socklab(&["web-client", "127.0.0.1", &port.to_string(), "a b.txt"], b"");
     assert_eq!(ended.out.last().map(String::as_str), Some("blank"));
     server.stop_cleanly(&[]);
@@ -250,7 +254,7 @@ fn python_serves_our_client() {
 fn shell(port: u16, line: &str) -> Output {
     let folder = folder();
     let mut command = Command::new("timeout");
-    command.args(["60", "sh", "-c", line]).env("PORT", port.to_string()).current_dir(&folder.0);
+    command.args(["120", "sh", "-c", line]).env("PORT", port.to_string()).current_dir(&folder.0);
     command.output().unwrap()
 }
 

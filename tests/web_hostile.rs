@@ -5,7 +5,7 @@ mod common;
 mod http;
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
@@ -60,8 +60,9 @@ fn five_hundred_stalled_connections_slow_nobody() {
         assert_eq!(ask(port, &get("/alphabet.txt", "")).text(), ALPHABET);
     }
     let crowded = crowded.elapsed();
-    // Ten times is far from a stall and leaves room for whatever else this machine does.
-    assert!(crowded < alone * 10 + Duration::from_secs(1), "{alone:?} alone, {crowded:?} in the crowd");
+    // Each of the 500 may take ten seconds; whoever waited for one of them would show. The rest is room for
+    // whatever else this machine does.
+    assert!(crowded < alone * 10 + Duration::from_secs(5), "{alone:?} alone, {crowded:?} in the crowd");
     let each = (resident(&server).saturating_sub(before)) / 500;
     assert!(each < 40, "{each} KiB for each stalled connection");
     drop(stalled);
@@ -191,25 +192,39 @@ fn mutated(corpus: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
     request
 }
 
+/// A new connection. After some ten thousand of them all local ports are in TIME-WAIT, and come back after
+/// a second (or after 60, where `net.ipv4.tcp_tw_reuse` is off).
+fn connect(port: u16) -> TcpStream {
+    let deadline = Instant::now() + Duration::from_secs(90);
+    loop {
+        match TcpStream::connect(("127.0.0.1", port)) {
+            Err(error) if error.kind() == ErrorKind::AddrNotAvailable && Instant::now() < deadline => {
+                thread::sleep(Duration::from_millis(10));
+            }
+            connected => return connected.unwrap(),
+        }
+    }
+}
+
 /// Sends one request, ends the sending side, and returns everything that comes back.
 fn exchange(port: u16, request: &[u8]) -> Vec<u8> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let mut stream = connect(port);
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let _ = stream.write_all(request).and_then(|()| stream.shutdown(Shutdown::Write));
     let mut answer = Vec::new();
     match stream.read_to_end(&mut answer) {
-        Err(error) if error.kind() != std::io::ErrorKind::ConnectionReset => {
+        Err(error) if error.kind() != ErrorKind::ConnectionReset => {
             panic!("{error} after {request:?}")
         }
         _ => answer,
     }
 }
 
-/// `SOCKLAB_FUZZ=100000` sends so many; without it as many as `make test` has time for.
+/// `SOCKLAB_FUZZ=1000000` sends so many, `SOCKLAB_SEED=1` sends others.
 #[test]
 fn random_and_mutated_requests_end_in_an_answer_or_a_close() {
     const WORKERS: u64 = 4;
-    let count = std::env::var("SOCKLAB_FUZZ").map_or(12_000, |text| text.parse().unwrap());
+    let count = std::env::var("SOCKLAB_FUZZ").map_or(100_000, |text| text.parse().unwrap());
     let seed = std::env::var("SOCKLAB_SEED").map_or(20_240_102, |text| text.parse().unwrap());
     let site = site();
     let (server, port) = serve(&site, &["--idle", "5", "--quiet"]);

@@ -10,6 +10,7 @@
 //! | [`tcp`], [`udp`] | sockets that are open, announced, and whose failures say what to do |
 //! | [`serve`] | the accept loop: a thread per client, a cap, an idle limit, an orderly end |
 //! | `places` | who is being served: its counting gate |
+//! | `crew` | its threads, which stay a moment for the next client |
 //! | `awake` | a moment of waiting awake, while there are fewer clients than processors |
 //! | [`select`] | the other design: one thread that serves every client by readiness |
 //! | [`mod@line`] | lines of bounded length out of any stream of bytes |
@@ -31,6 +32,7 @@ mod args_tests;
 mod awake;
 pub mod checksum;
 pub mod clock;
+mod crew;
 pub mod error;
 pub mod http_date;
 pub mod keyboard;

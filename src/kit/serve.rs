@@ -4,6 +4,9 @@
 //! loop leaves out: somebody has to count the threads, wait when there are too many, survive the
 //! errors of `accept`, keep one client's panic away from the others, and end.
 //!
+//! Starting a thread costs more than a short answer, so one whose client has left stays for a moment and
+//! takes the next (`crew.rs`). The rest is as on the sheets.
+//!
 //! The cap works by *not* accepting: the kernel completes the handshake and keeps the connection in
 //! its queue (see [`super::tcp::QUEUE`]), and the client simply waits until a place is free.
 
@@ -15,9 +18,10 @@ use std::time::Duration;
 
 use super::address::canonical;
 use super::args::Args;
+use super::crew::Crew;
 use super::error::{is_timeout, Error};
 use super::places::{Place, Places};
-use super::sys::{limits, socket};
+use super::sys::{limits, process, socket};
 use super::{screen, stop, tcp};
 
 /// Stack of a client's thread. Only pages that are touched take memory; the rest is address space.
@@ -64,7 +68,7 @@ where
     let _ = limits::schedule_as_batch();
     let listener = Arc::new(listener);
     let places = Arc::new(Places::default());
-    let handle = Arc::new(handle);
+    let service = Arc::new(Service { handle, limits, crew: Crew::new() });
     let (woken, gate) = (Arc::clone(&listener), Arc::clone(&places));
     stop::graceful(stop::GRACE, move || {
         let _ = socket::shut_reading(&*woken);
@@ -74,7 +78,7 @@ where
 
     while places.wait_for_room(limits.clients) {
         match listener.accept() {
-            Ok((stream, client)) => start(&places, &handle, limits, stream, canonical(client)),
+            Ok((stream, address)) => start(&places, &service, stream, canonical(address)),
             Err(_) if stop::requested() => break,
             Err(error) => places.wait_out("cannot accept a client", &error)?,
         }
@@ -91,34 +95,59 @@ pub(super) fn say_served(clients: u64, most: usize) {
     screen::note(&format!("served {clients} client{plural}, at most {most} at once"));
 }
 
-/// Starts one client's thread; waits when the system has no thread to give.
-fn start<H>(places: &Arc<Places>, handle: &Arc<H>, limits: Limits, stream: TcpStream, client: SocketAddr)
+/// What the threads of a server share.
+struct Service<H> {
+    handle: H,
+    limits: Limits,
+    crew: Crew<Client>,
+}
+
+/// One client. The order counts: the connection is closed before its place is free again.
+struct Client {
+    address: SocketAddr,
+    stream: Arc<TcpStream>,
+    _place: Place,
+}
+
+/// Gives one client a thread: one whose client has left, or a new one. Waits when the system has none to
+/// give.
+fn start<H>(places: &Arc<Places>, service: &Arc<Service<H>>, stream: TcpStream, address: SocketAddr)
 where
     H: Fn(&TcpStream, SocketAddr) -> Result<(), Error> + Send + Sync + 'static,
 {
     let stream = Arc::new(stream);
-    let place = Arc::new(Place::take(places, &stream));
-    loop {
-        let (handle, stream, kept) = (Arc::clone(handle), Arc::clone(&stream), Arc::clone(&place));
-        let body = move || {
-            // Dropped in reverse order: the connection is closed before its place is free again.
-            let (_place, stream) = (kept, stream);
-            converse(&*handle, limits, &stream, client);
-        };
-        let thread = thread::Builder::new().name(client.to_string()).stack_size(STACK);
-        match thread.spawn(body) {
-            Ok(_) => return,
-            Err(_) if stop::requested() => return,
-            // Threads come back as clients leave; this one keeps its place and waits.
-            Err(error) => match places.wait_out("cannot start a thread", &error) {
-                Ok(()) => {}
-                Err(error) => return screen::note(&format!("{client}: {error}")),
-            },
+    let _place = Place::take(places, &stream);
+    service.crew.add(Client { address, stream, _place });
+    while service.crew.needs_another() {
+        let shared = Arc::clone(service);
+        let thread = thread::Builder::new().name("client".to_string()).stack_size(STACK);
+        let Err(error) = thread.spawn(move || live(&shared)) else { continue };
+        service.crew.less();
+        if stop::requested() {
+            return service.crew.clear();
+        }
+        // A thread whose client leaves may take this one meanwhile; until then it keeps its place and waits.
+        if let Err(error) = places.wait_out("cannot start a thread", &error) {
+            service.crew.clear();
+            screen::note(&format!("{address}: {error}"));
         }
     }
 }
 
-/// One client's thread: runs the handler and reports how it ended, unless it ended well.
+/// A thread's life: one client after the other, as long as they come.
+fn live<H>(service: &Service<H>)
+where
+    H: Fn(&TcpStream, SocketAddr) -> Result<(), Error>,
+{
+    while let Some(client) = service.crew.next() {
+        // For whoever looks with top or ps; the kernel keeps 15 characters.
+        let _ = process::name_thread(&client.address.to_string());
+        converse(&service.handle, service.limits, &client.stream, client.address);
+        service.crew.more();
+    }
+}
+
+/// One client's conversation: runs the handler and reports how it ended, unless it ended well.
 fn converse<H>(handle: &H, limits: Limits, stream: &TcpStream, client: SocketAddr)
 where
     H: Fn(&TcpStream, SocketAddr) -> Result<(), Error>,
@@ -130,9 +159,10 @@ where
         stream.set_nodelay(true)?;
         handle(stream, client)
     };
-    // A panic has been reported by std's hook, under the thread's name, which is the client's address.
     match panic::catch_unwind(AssertUnwindSafe(conversation)) {
-        Ok(Ok(())) | Err(_) => {}
+        Ok(Ok(())) => {}
+        // What it was about has been reported by std's hook.
+        Err(_) => screen::note(&format!("{client}: the conversation ended in a panic, a mistake of ours")),
         Ok(Err(Error::OutputClosed)) => stop::request(),
         Ok(Err(Error::Io(error))) if is_timeout(&error) => {
             let limit = limits.idle.unwrap_or_default().as_secs_f64();
@@ -154,7 +184,8 @@ mod tests {
         let (stream, address) = listener.accept().unwrap();
         let places = Arc::new(Places::default());
         let handle = |_: &TcpStream, _: SocketAddr| -> Result<(), Error> { panic!("on purpose") };
-        start(&places, &Arc::new(handle), Limits { clients: 1, idle: None }, stream, address);
+        let limits = Limits { clients: 1, idle: None };
+        start(&places, &Arc::new(Service { handle, limits, crew: Crew::new() }), stream, address);
         assert!(places.wait_for_room(1));
         assert_eq!(client.read(&mut [0]).unwrap(), 0, "the connection is closed");
         assert_eq!(places.lock().served, 1);

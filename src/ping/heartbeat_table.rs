@@ -11,13 +11,15 @@
 //! | the next | nothing to say |
 //! | further on | those between are lost, until they arrive after all |
 //! | further on, or back, by more than 10,000 | a restart |
-//! | 1, or lower by more than 64, and sent after the highest | a restart: the client began again |
+//! | 1, lower by more than 64, or lower after a stop, if sent after the highest | a restart: the client began again |
 //! | lower, not seen yet | late |
 //! | seen before, or too old to know | a duplicate |
 //!
 //! The stamp alone does not make a restart: a client may stamp what it sends again anew. The restart's
 //! line compares two stamps of the *client's* clock, so it needs no synchronised clocks; a
 //! client whose clock is set back between a beat and its restart shows duplicates until it is past.
+//! So does one that was below 64, began again within the timeout, and whose beat 1 was lost: beat 2 may
+//! as well be the old beat 2, sent again.
 //!
 //! Nothing here looks through all clients: they stand in the order in which they were last heard, so
 //! who stops next, and who is forgotten first, is the first in a set. A stranger who sends a beat
@@ -134,8 +136,8 @@ impl Client {
         self.seen[(bit / 64) as usize] >> (bit % 64) & 1 == 1
     }
 
-    /// What a beat means after those before it.
-    fn take(&mut self, beat: Beat) -> Option<Event> {
+    /// What a beat means after those before it; `stopped`: after a silence as long as the timeout.
+    fn take(&mut self, beat: Beat, stopped: bool) -> Option<Event> {
         let highest = self.highest.sequence;
         if beat.sequence > highest {
             let jump = beat.sequence - highest;
@@ -151,7 +153,7 @@ impl Client {
             return (jump > 1).then_some(Event::Lost(highest + 1, beat.sequence - 1));
         }
         let back = highest - beat.sequence;
-        let again = beat.sent > self.highest.sent && (beat.sequence == 1 || back > LATEST);
+        let again = beat.sent > self.highest.sent && (beat.sequence == 1 || back > LATEST || stopped);
         // So far back that no datagram travels for so long, whatever its stamp.
         if again || back > LARGEST_JUMP {
             *self = Client::new(beat, self.heard);
@@ -184,7 +186,7 @@ impl Table {
             let back = self.stopped.remove(&(client.heard, address)).then_some(Event::Back);
             client.heard = now;
             self.running.insert((now, address));
-            return Ok(back.into_iter().chain(client.take(beat)).collect());
+            return Ok(back.into_iter().chain(client.take(beat, back.is_some())).collect());
         }
         if self.clients.len() >= self.most {
             let (_, oldest) = self.stopped.pop_first().ok_or(TableFull)?;
@@ -349,6 +351,21 @@ mod tests {
         assert_eq!(table.next(), None);
         table.expire(start + Duration::from_secs(20) + FORGET_AFTER);
         assert_eq!(table.known(), 0);
+    }
+
+    #[test]
+    fn a_client_that_had_stopped_and_counts_from_below_has_begun_again() {
+        let mut table = Table::new(TIMEOUT, 9);
+        let start = Instant::now();
+        let mut beat = |sequence, sent, second| {
+            table.expire(start + Duration::from_secs(second));
+            table.beat(client(1), Beat { sequence, sent }, start + Duration::from_secs(second)).unwrap()
+        };
+        assert_eq!(beat(30, 30, 0), [Event::New]);
+        assert_eq!(beat(2, 31, 1), [Event::Late(2)], "within the timeout: it may have been sent again");
+        assert_eq!(beat(2, 40, 10), [Event::Back, Event::Restarted(2)]);
+        assert_eq!(beat(3, 41, 11), []);
+        assert_eq!(beat(2, 39, 20), [Event::Back, Event::Duplicate(2)], "older than the highest");
     }
 
     #[test]

@@ -13,7 +13,8 @@ use super::icmp_ping::Run;
 use crate::kit::error::Error;
 use crate::kit::{screen, stop};
 
-/// A hundred a second when nothing comes back.
+/// A hundred a second when nothing comes back; fewer where the kernel's tick, to which it rounds a wait up, is
+/// long.
 const WITHOUT_REPLY: Duration = Duration::from_millis(10);
 
 /// How often the dots are brought up to date.
@@ -27,15 +28,14 @@ impl Run {
     pub(super) fn flood(&mut self, count: u64) -> Result<(), Error> {
         let (mut dots, mut drawn) = (0, Instant::now());
         while self.pings.sent() < count && !stop::requested() {
-            self.send()?;
-            let mut now = Instant::now();
-            let deadline = now + WITHOUT_REPLY;
+            let sent = self.send()?;
+            let (mut now, deadline) = (sent, sent + WITHOUT_REPLY);
             while now < deadline && !stop::requested() && !self.take(WITHOUT_REPLY)? {
                 now = Instant::now();
             }
-            if now - drawn >= REDRAW {
+            if sent - drawn >= REDRAW {
                 self.draw(&mut dots)?;
-                drawn = now;
+                drawn = sent;
             }
         }
         while let (Some(sent), false) = (self.pings.oldest(), stop::requested()) {

@@ -29,6 +29,8 @@ pub struct Link {
     /// The identifier of our requests.
     pub identifier: u16,
     buffer: Vec<u8>,
+    /// The request that was sent last.
+    request: Vec<u8>,
     /// The read timeout that the socket has, so that it is set only when it changes.
     timeout: Option<Duration>,
 }
@@ -82,7 +84,8 @@ impl Link {
         let identifier = if icmp.raw { identifier } else { icmp.socket.local_addr()?.port() };
         let woken = icmp.socket.try_clone()?;
         stop::graceful(stop::GRACE, move || drop(socket::shut_reading(&woken)));
-        Ok(Link { icmp, target, identifier, buffer: vec![0; LONGEST], timeout: None })
+        let (buffer, request) = (vec![0; LONGEST], Vec::new());
+        Ok(Link { icmp, target, identifier, buffer, request, timeout: None })
     }
 
     /// Sets the time to live of the requests from now on.
@@ -91,14 +94,20 @@ impl Link {
             .map_err(|why| Error::io(format!("cannot set the time to live to {ttl}"), &why))
     }
 
+    /// Makes a request without sending it. The real one is then made of code and memory that are at hand,
+    /// and less of our own time is measured with the network's: some 5 % on loopback, after a second's sleep.
+    pub fn rehearse(&mut self, sequence: u16, payload: &[u8]) {
+        packet::request(self.icmp.v6, self.identifier, sequence, payload, &mut self.request);
+    }
+
     /// Sends one request. Errs with what the system says: no route, prohibited, too long.
-    pub fn send(&self, sequence: u16, payload: &[u8]) -> io::Result<()> {
-        let packet = packet::request(self.icmp.v6, self.identifier, sequence, payload);
-        let sent = self.icmp.socket.send_to(&packet, self.target);
+    pub fn send(&mut self, sequence: u16, payload: &[u8]) -> io::Result<()> {
+        packet::request(self.icmp.v6, self.identifier, sequence, payload, &mut self.request);
+        let sent = self.icmp.socket.send_to(&self.request, self.target);
         match sent {
             // The ping socket reports an error about an earlier request here, and has not sent this
             // one. The error's details stay in the queue for `receive`.
-            Err(_) if !self.icmp.raw => self.icmp.socket.send_to(&packet, self.target).map(drop),
+            Err(_) if !self.icmp.raw => self.icmp.socket.send_to(&self.request, self.target).map(drop),
             other => other.map(drop),
         }
     }

@@ -97,18 +97,18 @@ pub enum Message<'a> {
     Report(Report),
 }
 
-/// An echo request. The checksum of IPv6 covers the addresses too, so the kernel fills it in.
-pub fn request(v6: bool, identifier: u16, sequence: u16, payload: &[u8]) -> Vec<u8> {
-    let mut packet = Vec::with_capacity(HEADER + payload.len());
+/// Makes an echo request in `packet`, whose memory serves for one request after the other. The checksum of
+/// IPv6 covers the addresses too, so the kernel fills it in.
+pub fn request(v6: bool, identifier: u16, sequence: u16, payload: &[u8], packet: &mut Vec<u8>) {
+    packet.clear();
     packet.extend([REQUEST[usize::from(v6)], 0, 0, 0]);
     packet.extend(identifier.to_be_bytes());
     packet.extend(sequence.to_be_bytes());
     packet.extend(payload);
     if !v6 {
-        let sum = internet(&packet);
+        let sum = internet(packet);
         packet[2..4].copy_from_slice(&sum.to_be_bytes());
     }
-    packet
 }
 
 /// Reads an IPv4 header and returns it with what follows. `None` if there is no whole header, or the
@@ -196,6 +196,12 @@ mod tests {
         packet[22..24].fill(0);
         let sum = internet(&packet[20..]);
         packet[22..24].copy_from_slice(&sum.to_be_bytes());
+        packet
+    }
+
+    fn request(v6: bool, identifier: u16, sequence: u16, payload: &[u8]) -> Vec<u8> {
+        let mut packet = vec![9; 3];
+        super::request(v6, identifier, sequence, payload, &mut packet);
         packet
     }
 

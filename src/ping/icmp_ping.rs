@@ -6,7 +6,7 @@
 //! Python                                       here
 //! socket(AF_INET, SOCK_RAW, icmp)              kit::sys::icmp::IcmpSocket::open
 //! struct.pack("bbHHh", 8, 0, 0, ID, 1)         icmp_packet::request, in network byte order
-//! struct.pack("d", time.time())                icmp_pings::Pings::payload
+//! struct.pack("d", time.time())                icmp_pings::Pings::stamp
 //! select.select([mySocket], [], [], timeLeft)  set_read_timeout and recvmsg, in icmp_link
 //! recPacket[20:28]                             icmp_packet::ipv4: the header has no fixed length
 //! ```
@@ -17,29 +17,29 @@
 //! Output, flags and exit codes (0 replies came, 1 none, 2 something else) are those of iputils
 //! `ping`, and one line is the sheet's: `Request timed out: icmp_seq=N` when a reply has not come
 //! within `-W`. One that comes after all is shown with `(late)` and counts, as it does for iputils.
+//! [`super::icmp_lines`] has the lines.
 //!
-//! Limits: no broadcast or multicast, no record route. The wait is rounded to the kernel's tick (some
-//! 4 ms), so intervals below that come in bursts. A program file with capabilities (`setcap`) would
-//! keep them; sudo or `ping_group_range` is the way. An IPv6 redirect is not shown.
+//! Limits: no broadcast or multicast, no record route. The wait is rounded to the kernel's tick (1 to
+//! 10 ms), so intervals below that come in bursts. A program file with capabilities (`setcap`) would
+//! keep them; sudo or `ping_group_range` is the way. IPv6 redirects are not shown, as with iputils.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::icmp_lines::{heading, Lines, Reply};
 use super::icmp_link::{Event, Link, LARGEST_PAYLOAD};
-use super::icmp_names as names;
-use super::icmp_packet::HEADER;
+use super::icmp_names::is_advice;
 use super::icmp_pings::{round_trip, Answer, Pings};
 use crate::kit::address::{resolve, Family};
 use crate::kit::args::Args;
-use crate::kit::clock::epoch;
 use crate::kit::error::{reason, Error};
 use crate::kit::random::Random;
-use crate::kit::screen::{escape, note, say};
-use crate::kit::stats::{micros, Stats};
+use crate::kit::screen::{note, say};
+use crate::kit::stats::Stats;
 use crate::kit::stop;
-use crate::kit::sys::{names::name_of, privilege};
+use crate::kit::sys::privilege;
 use crate::kit::usage::{switch, Flag, Kind, Operand, Usage};
 
 /// `HOST` of `ping` and `trace`.
@@ -104,8 +104,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 /// What `-W 0` means in iputils: no limit.
 const FOR_EVER: Duration = Duration::from_secs(1_000 * 86_400);
 
-/// How many names are remembered.
-const MOST_NAMES: usize = 256;
+/// The shortest payload whose round trip is timed. iputils keeps the time of sending in the payload, 16
+/// bytes, and shows no times when there is no room for it. We know it all the same, but whoever reads the
+/// output of the one should be able to read the other's.
+const SHORTEST_TIMED: usize = 16;
 
 /// One run.
 pub struct Run {
@@ -115,12 +117,11 @@ pub struct Run {
     stats: Arc<Mutex<Stats>>,
     pub(super) patience: Duration,
     pub(super) quiet: bool,
-    stamps: bool,
     flood: bool,
+    timed: bool,
     user_clock: bool,
-    target: SocketAddr,
-    /// The names of addresses that have been looked up; `None` when names are not wanted.
-    names: Option<HashMap<IpAddr, String>>,
+    target: IpAddr,
+    lines: Lines,
 }
 
 /// Runs `ping`. Whatever goes wrong but the host's silence is exit code 2.
@@ -162,32 +163,30 @@ fn ping(args: &Args) -> Result<(), Error> {
     // A link-local address names its interface: fe80::1%eth0.
     let address = host.trim_matches(['[', ']']).split('%').next().unwrap_or_default();
     let typed_address = address.parse::<IpAddr>().is_ok();
+    let (quiet, numeric) = (args.has("--quiet"), args.has("--numeric") || typed_address);
+    let lines = Lines {
+        target: target.ip(),
+        silent: quiet || flood,
+        stamps: args.has("--stamps"),
+        names: (!numeric).then(HashMap::new),
+    };
     let mut run = Run {
         link,
         pings: Pings::new(size, random.bits()),
         stats,
         patience: Some(args.seconds("--wait")).filter(|wait| !wait.is_zero()).unwrap_or(FOR_EVER),
-        quiet: args.has("--quiet"),
-        stamps: args.has("--stamps"),
+        quiet,
         flood,
+        timed: size >= SHORTEST_TIMED,
         user_clock: args.has("--user-clock"),
-        target,
-        names: (!args.has("--numeric") && !typed_address).then(HashMap::new),
+        target: target.ip(),
+        lines,
     };
     say(&heading(host, target, size, typed_address))?;
     let count = args.count_if("--count").unwrap_or(u64::MAX);
     let ended = if flood { run.flood(count) } else { run.paced(count, interval) };
     ended?;
     run.summary(host)
-}
-
-/// The first line: IPv4 counts the headers too, in brackets. iputils words IPv6's differently.
-fn heading(host: &str, target: SocketAddr, size: usize, typed_address: bool) -> String {
-    match (target.ip(), typed_address) {
-        (IpAddr::V4(ip), _) => format!("PING {host} ({ip}) {size}({}) bytes of data.", size + HEADER + 20),
-        (IpAddr::V6(ip), true) => format!("PING {host}({ip}) {size} data bytes"),
-        (IpAddr::V6(ip), false) => format!("PING {host}({host} ({ip})) {size} data bytes"),
-    }
 }
 
 /// The statistics, even after a panic elsewhere: they are whole between any two statements.
@@ -225,27 +224,30 @@ impl Run {
 
     /// Sends one request. That the system refuses to is told and counted as a request lost, as in
     /// iputils: there may be a route again in a second. Only where there is no route for the very first,
-    /// nothing can be learnt about the host, and the program ends.
-    pub(super) fn send(&mut self) -> Result<(), Error> {
+    /// nothing can be learnt about the host, and the program ends. Returns when it was sent.
+    pub(super) fn send(&mut self) -> Result<Instant, Error> {
         let now = Instant::now();
-        // Last of all, since the kernel's stamp of the reply is compared with it.
+        let sequence = self.pings.next(now);
+        if !self.flood {
+            self.link.rehearse(sequence, self.pings.payload());
+        }
+        // As late as possible, since the kernel's stamp of the reply is compared with it.
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let (sequence, payload) = self.pings.next(now, wall);
-        let outcome = self.link.send(sequence, &payload);
+        let outcome = self.link.send(sequence, self.pings.stamp(wall));
         self.stats().sent(now);
         if let Err(why) = outcome {
             self.pings.fail(sequence);
             if why.raw_os_error() == Some(libc::ENETUNREACH) && self.stats().transmitted == 1 {
-                let what = format!("cannot send to {}: {}", self.target.ip(), reason(&why));
+                let what = format!("cannot send to {}: {}", self.target, reason(&why));
                 return Err(Error::Failed(format!("{what} (no way there from here: see `ip route`)")));
             }
             if why.raw_os_error() == Some(libc::EMSGSIZE) {
                 note(&format!("socklab ping: the request is too long: {}", reason(&why)));
             } else if !self.quiet {
-                note(&format!("socklab ping: cannot send to {}: {}", self.target.ip(), reason(&why)));
+                note(&format!("socklab ping: cannot send to {}: {}", self.target, reason(&why)));
             }
         }
-        Ok(())
+        Ok(now)
     }
 
     /// Says which requests have waited long enough.
@@ -253,22 +255,9 @@ impl Run {
         let now = Instant::now();
         let Some(limit) = now.checked_sub(self.patience) else { return Ok(()) };
         while let Some(number) = self.pings.give_up(limit) {
-            self.timed_out(number)?;
+            self.lines.timed_out(number)?;
         }
         Ok(())
-    }
-
-    fn timed_out(&self, number: u64) -> Result<(), Error> {
-        self.line(&format!("Request timed out: icmp_seq={}", number as u16))
-    }
-
-    /// One line of the transcript, unless it is a quiet run or a flood.
-    fn line(&self, text: &str) -> Result<(), Error> {
-        if self.quiet || self.flood {
-            return Ok(());
-        }
-        let stamp = if self.stamps { format!("[{}] ", epoch()) } else { String::new() };
-        say(&format!("{stamp}{text}"))
     }
 
     /// Waits for one event and deals with it; true if a request was answered by it.
@@ -282,103 +271,36 @@ impl Run {
         match event {
             Event::Nothing => Ok(false),
             Event::Reply { from, ttl, sequence, payload, intact, stamp } => {
-                if !intact {
-                    // Which request it answers cannot be trusted, so none is marked as answered.
-                    let length = HEADER + payload.len();
-                    lock(&self.stats).corrupted += 1;
-                    let who = self.name(from);
-                    self.line(&format!("{length} bytes from {who}: icmp_seq={sequence} (BAD CHECKSUM!)"))?;
-                    return Ok(false);
-                }
-                let Some(answer) = self.pings.judge(sequence, payload) else { return Ok(false) };
+                let Some(answer) = self.pings.judge(sequence, payload, intact) else { return Ok(false) };
                 let stamp = stamp.filter(|_| !self.user_clock);
-                let length = HEADER + payload.len();
-                self.replied(from, ttl, length, &answer, round_trip(&answer, stamp, now))?;
-                Ok(!answer.duplicate)
+                let rtt = round_trip(answer.sent, answer.wall, stamp, now);
+                let first = intact && !answer.duplicate;
+                let overdue = first && !answer.late && rtt > self.patience;
+                if overdue {
+                    // It came while the kernel's tick was rounding our wait up.
+                    self.lines.timed_out(answer.number)?;
+                }
+                let rtt = self.timed.then_some(rtt);
+                count(&mut lock(&self.stats), &answer, rtt);
+                let late = answer.late || overdue;
+                self.lines.reply(&Reply { from, ttl, payload, answer, rtt, late })?;
+                Ok(first)
             }
             Event::Report { from, sequence, kind, code, rest, .. } => {
-                self.reported(from, sequence, kind, code, rest)?;
+                let advice = is_advice(self.target.is_ipv6(), kind);
+                if advice && !self.pings.knows(sequence) {
+                    return Ok(false);
+                }
+                if !advice {
+                    let Some(number) = self.pings.fail(sequence) else { return Ok(false) };
+                    let mut stats = lock(&self.stats);
+                    stats.errors += 1;
+                    under_way(&mut stats, number);
+                }
+                self.lines.report(from, sequence, (kind, code, rest), advice)?;
                 Ok(false)
             }
         }
-    }
-
-    /// A reply to a request of ours: count it and show it.
-    fn replied(
-        &mut self,
-        from: IpAddr,
-        ttl: Option<u8>,
-        length: usize,
-        answer: &Answer,
-        rtt: Duration,
-    ) -> Result<(), Error> {
-        let overdue = !answer.late && !answer.duplicate && rtt > self.patience;
-        if overdue {
-            // It came while the kernel's tick was rounding our wait up.
-            self.timed_out(answer.number)?;
-        }
-        {
-            let mut stats = lock(&self.stats);
-            stats.pipe = stats.pipe.max(stats.transmitted.saturating_sub(answer.number) + 1);
-            if answer.duplicate {
-                stats.replied_again(rtt);
-            } else {
-                stats.replied(rtt);
-            }
-        }
-        if self.quiet || self.flood {
-            return Ok(());
-        }
-        let ttl = ttl.map_or(String::new(), |ttl| format!(" ttl={ttl}"));
-        let mut text = format!("{length} bytes from {}: icmp_seq={}", self.name(from), answer.number as u16);
-        text += &format!("{ttl} time={} ms", milliseconds(rtt));
-        let elsewhere = from != self.target.ip() && !from.is_loopback();
-        for (holds, mark) in [
-            (answer.duplicate, " (DUP!)"),
-            (answer.late || overdue, " (late)"),
-            (elsewhere, " (DIFFERENT ADDRESS!)"),
-            (answer.truncated, " (truncated)"),
-        ] {
-            text += if holds { mark } else { "" };
-        }
-        self.line(&text)?;
-        if let Some((place, should, was)) = answer.wrong {
-            say(&format!("wrong data byte #{place} should be 0x{should:x} but was 0x{was:x}"))?;
-        }
-        Ok(())
-    }
-
-    /// Somebody says that a request went wrong, or that there is a better way.
-    fn reported(&mut self, from: IpAddr, sequence: u16, kind: u8, code: u8, rest: u32) -> Result<(), Error> {
-        let v6 = self.target.is_ipv6();
-        let who = self.name(from);
-        if names::is_advice(v6, kind) {
-            return self.line(&format!("From {who}: icmp_seq={sequence} {}", names::v4(kind, code, rest)));
-        }
-        let Some(number) = self.pings.fail(sequence) else { return Ok(()) };
-        {
-            let mut stats = lock(&self.stats);
-            stats.errors += 1;
-            stats.pipe = stats.pipe.max(stats.transmitted.saturating_sub(number) + 1);
-        }
-        let what = if v6 { names::v6(kind, code, rest) } else { names::v4(kind, code, rest) };
-        self.line(&format!("From {who} icmp_seq={sequence} {what}"))
-    }
-
-    /// An address as it is shown: `name (address)` where names are wanted and there is one.
-    fn name(&mut self, address: IpAddr) -> String {
-        if self.quiet || self.flood {
-            return String::new();
-        }
-        let Some(known) = &mut self.names else { return address.to_string() };
-        if known.len() >= MOST_NAMES {
-            known.clear();
-        }
-        let found = known.entry(address).or_insert_with(|| match name_of(address) {
-            Some(name) => format!("{} ({address})", escape(&name)),
-            None => address.to_string(),
-        });
-        found.clone()
     }
 
     /// The statistics; exit code 1 when no reply came.
@@ -396,45 +318,23 @@ impl Run {
     }
 }
 
-/// A time in milliseconds with the digits that iputils gives it: three below 1 ms, fewer above.
-pub fn milliseconds(time: Duration) -> String {
-    let micros = micros(time);
-    match micros {
-        99_950.. => format!("{}", (micros + 500) / 1_000),
-        9_995.. => format!("{}.{}", (micros + 50) / 1_000, (micros + 50) % 1_000 / 100),
-        1_000.. => format!("{}.{:02}", (micros + 5) / 1_000, (micros + 5) % 1_000 / 10),
-        _ => format!("0.{micros:03}"),
+/// Enters a reply into the statistics, without its time if `rtt` is `None`.
+fn count(stats: &mut Stats, answer: &Answer, rtt: Option<Duration>) {
+    if !answer.intact {
+        // Which request it answers cannot be trusted, so none counts as answered.
+        stats.corrupted += 1;
+        return;
     }
+    match (answer.duplicate, rtt) {
+        (false, Some(rtt)) => stats.replied(rtt),
+        (true, Some(rtt)) => stats.replied_again(rtt),
+        (false, None) => stats.received += 1,
+        (true, None) => stats.duplicates += 1,
+    }
+    under_way(stats, answer.number);
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn digits_of_a_time() {
-        for (micros, shown) in [
-            (0, "0.000"),
-            (23, "0.023"),
-            (999, "0.999"),
-            (1_234, "1.23"),
-            (9_994, "9.99"),
-            (9_995, "10.0"),
-            (12_345, "12.3"),
-            (99_949, "99.9"),
-            (99_950, "100"),
-            (1_234_567, "1235"),
-        ] {
-            assert_eq!(milliseconds(Duration::from_micros(micros)), shown);
-        }
-    }
-
-    #[test]
-    fn headings_of_iputils() {
-        let v4 = "127.0.0.1:0".parse().unwrap();
-        let v6 = "[::1]:0".parse().unwrap();
-        assert_eq!(heading("localhost", v4, 56, false), "PING localhost (127.0.0.1) 56(84) bytes of data.");
-        assert_eq!(heading("::1", v6, 56, true), "PING ::1(::1) 56 data bytes");
-        assert_eq!(heading("localhost", v6, 56, false), "PING localhost(localhost (::1)) 56 data bytes");
-    }
+/// `pipe` of the statistics: how many requests were under way when the one with this number ended.
+fn under_way(stats: &mut Stats, number: u64) {
+    stats.pipe = stats.pipe.max(stats.transmitted.saturating_sub(number) + 1);
 }

@@ -13,6 +13,7 @@
 //! | [`icmp_pings`] | | | which request a reply belongs to |
 //! | [`icmp_link`] | | | the socket: raw, or the kernel's ping socket |
 //! | [`icmp_ping`] | `ping` | assignment 4, options 1 and 2 | one a second, statistics, errors by name |
+//! | [`icmp_lines`] | | | what is shown, line for line as iputils does |
 //! | [`icmp_flood`] | `ping -f` | | as fast as replies come |
 //! | [`trace`], [`trace_udp`] | `trace` | | the same errors, provoked router by router |
 
@@ -20,6 +21,7 @@ pub mod heartbeat_client;
 pub mod heartbeat_server;
 pub mod heartbeat_table;
 pub mod icmp_flood;
+pub mod icmp_lines;
 pub mod icmp_link;
 pub mod icmp_names;
 pub mod icmp_packet;

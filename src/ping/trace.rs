@@ -24,9 +24,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::icmp_link::{Event, Link};
-use super::icmp_names::mark;
+use super::icmp_names::{is_advice, mark};
 use super::icmp_ping::{family, HOST};
-use super::icmp_pings::{round_trip, Answer, Pings};
+use super::icmp_pings::{round_trip, Pings};
 use super::trace_udp;
 use crate::kit::address::resolve;
 use crate::kit::args::Args;
@@ -173,10 +173,11 @@ impl IcmpProber {
 
     fn probe(&mut self, ttl: u8, patience: Duration) -> Result<Option<Probe>, Error> {
         self.link.set_ttl(ttl)?;
+        let v6 = self.target.is_ipv6();
         let began = Instant::now();
+        let wanted = self.pings.next(began);
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let (wanted, payload) = self.pings.next(began, wall);
-        let sent = self.link.send(wanted, &payload);
+        let sent = self.link.send(wanted, self.pings.stamp(wall));
         sent.map_err(|why| Error::io(format!("cannot send to {}", self.target.ip()), &why))?;
         loop {
             let left = (began + patience).saturating_duration_since(Instant::now());
@@ -188,16 +189,17 @@ impl IcmpProber {
             // A late answer to an earlier probe has another number and is passed over.
             match event {
                 Event::Reply { from, sequence, payload, intact: true, stamp, .. } if sequence == wanted => {
-                    let Some(answer) = self.pings.judge(sequence, payload) else { continue };
-                    let rtt = round_trip(&answer, stamp, now);
+                    if self.pings.judge(sequence, payload, true).is_none() {
+                        continue;
+                    }
+                    let rtt = round_trip(began, wall, stamp, now);
                     return Ok(Some(Probe { from, rtt, mark: None, last: true }));
                 }
-                Event::Report { from, sequence, kind, code, stamp, .. } if sequence == wanted => {
-                    let v6 = self.target.is_ipv6();
-                    let (duplicate, late, wrong, truncated) = (false, false, None, false);
-                    let (number, sent) = (0, began);
-                    let answer = Answer { number, sent, wall, duplicate, late, wrong, truncated };
-                    let rtt = round_trip(&answer, stamp, now);
+                // A redirect is no answer: the probe has been sent on.
+                Event::Report { from, sequence, kind, code, stamp, .. }
+                    if sequence == wanted && !is_advice(v6, kind) =>
+                {
+                    let rtt = round_trip(began, wall, stamp, now);
                     let last = kind != if v6 { 3 } else { 11 };
                     return Ok(Some(Probe { from, rtt, mark: mark(v6, kind, code), last }));
                 }

@@ -238,11 +238,14 @@ impl Client {
         if self.stats.received > 0 {
             return Ok(());
         }
-        Err(Error::Failed(format!(
-            "no reply from {} in {} s",
-            show(self.server),
-            self.patience.as_secs_f64()
-        )))
+        let server = show(self.server);
+        Err(Error::Failed(if self.stats.errors == self.stats.transmitted {
+            format!("nobody listens on {server} (is the server running?)")
+        } else if stop::requested() {
+            format!("no reply from {server} before the end")
+        } else {
+            format!("no reply from {server} in {} s", self.patience.as_secs_f64())
+        }))
     }
 }
 

@@ -55,6 +55,9 @@ const REQUEST_TIME: Duration = Duration::from_secs(2);
 /// How long it may take to read the answer.
 const ANSWER_TIME: Duration = Duration::from_secs(30);
 
+/// After how long without room to send it is looked whether the server shall end.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// How long to wait when the system has no descriptor for another connection.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -83,13 +86,13 @@ pub fn serve(listener: &TcpListener, site: &Site) -> Result<u64, Error> {
         match answer(&connection, site) {
             Ok(Some((line, status, sent))) => {
                 let ip = address::canonical(client).ip();
-                screen::say(&log::line(ip, http_date::now(), &line, status, sent))?;
+                screen::mention(&log::line(ip, http_date::now(), &line, status, sent))?;
+                linger(&connection);
             }
             // It said nothing: a browser's connection in reserve.
             Ok(None) => {}
             Err(why) => screen::note(&format!("{}: {}", address::show(client), Error::from(why))),
         }
-        linger(&connection);
     }
 }
 
@@ -212,10 +215,12 @@ fn send(mut connection: &TcpStream, mut bytes: &[u8], deadline: Instant) -> io::
         if left.is_zero() {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        connection.set_write_timeout(tcp::patience(left))?;
+        connection.set_write_timeout(tcp::patience(left.min(LOOK)))?;
         match connection.write(bytes) {
             Ok(count) => bytes = &bytes[count..],
             Err(why) if why.kind() == io::ErrorKind::Interrupted => {}
+            // The client does not read; once the server shall end, nobody waits for it any more.
+            Err(why) if is_timeout(&why) && !stop::requested() => {}
             Err(why) => return Err(why),
         }
     }

@@ -76,6 +76,10 @@ pub const USAGE: Usage = Usage { operands: OPERANDS, flags: FLAGS, ..Usage::NONE
 
 /// Runs `web-client`.
 pub fn run(args: &Args) -> Result<(), Error> {
+    if args.has("--head") && args.has("--output") {
+        let why = "--head brings no body that --output could save; the head goes to standard output";
+        return Err(Error::Usage(why.to_string()));
+    }
     let mut url = Url::new(args.text("HOST"), args.port("PORT"), args.bytes("PATH"));
     let most = args.count("--follow");
     for _ in 0..=most {
@@ -114,7 +118,7 @@ fn ask(url: &Url, args: &Args, follow: bool) -> Result<Option<Url>, Error> {
         return Err(Error::Failed(format!("the server answered {}", escape(head.status_line()))));
     }
     let framing = head.framing(to_head)?;
-    if args.has("--output") && !to_head {
+    if args.has("--output") {
         save(&mut reader, framing, args.path("--output"))?;
     } else {
         let mut payload = screen::Payload::new();

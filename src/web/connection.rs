@@ -131,7 +131,7 @@ fn take_body(input: &mut Input, output: &mut Output, request: &Request) -> Resul
             return if served { Err(TOO_LARGE.into()) } else { Ok(false) };
         }
         (_, Expect::Continue) if input.pending().is_empty() => {
-            output.write(CONTINUE, false).map_err(|_| Trouble::Gone)?;
+            output.write(CONTINUE).map_err(|_| Trouble::Gone)?;
         }
         _ => {}
     }

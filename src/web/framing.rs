@@ -3,7 +3,7 @@
 //! Both sides must find the same end, or what one takes for the body's last bytes the other takes for
 //! the next message. So everything doubtful is an error here.
 
-use super::head::Fields;
+use super::head::{field, Fields};
 
 /// How the length of a body is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,7 +155,11 @@ impl Chunks {
         }
         if self.state == State::Trailer {
             self.extra += line.len();
-            self.state = if line.is_empty() { State::Done } else { State::Trailer };
+            if line.is_empty() {
+                self.state = State::Done;
+            } else {
+                field(line)?;
+            }
         } else {
             let size = chunk_size(line)?;
             self.extra += line.len();
@@ -255,7 +259,7 @@ mod tests {
 
     #[test]
     fn what_is_no_chunk_rfc_9112_7_1() {
-        let wrong: [&[u8]; 13] = [
+        let wrong: [&[u8]; 15] = [
             b"0x5\r\nHello\r\n",
             b"\r\n",
             b"5 \r\nHello\r\n",
@@ -268,6 +272,8 @@ mod tests {
             b"5\r\nHello\r5\r\n",
             b"5;\rx\r\n",
             b"0\r\n\n",
+            b"0\r\nno field\r\n\r\n",
+            b"0\r\nX: y\x07\r\n\r\n",
             b"g\r\n",
         ];
         for text in wrong {

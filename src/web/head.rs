@@ -103,8 +103,9 @@ pub fn lines_of(block: &[u8]) -> impl Iterator<Item = &[u8]> {
     lines.map(|line| line.strip_suffix(b"\r\n").unwrap_or(line))
 }
 
-/// One field line (RFC 9112, 5).
-fn field(line: &[u8]) -> Result<(&[u8], &[u8]), &'static str> {
+/// One field line (RFC 9112, 5): its name, and its value without the blanks around it. Errs with what is
+/// wrong.
+pub fn field(line: &[u8]) -> Result<(&[u8], &[u8]), &'static str> {
     if line.first().is_some_and(|&byte| byte == b' ' || byte == b'\t') {
         return Err("a field line begins with a blank (folded lines are obsolete)");
     }

@@ -7,7 +7,8 @@ use std::fs::{self, File, FileTimes};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -71,12 +72,22 @@ pub fn site() -> Folder {
     symlink("../..", root.join("dir/above")).unwrap();
     let fifo = std::process::Command::new("mkfifo").arg(root.join("fifo")).status().unwrap();
     assert!(fifo.success());
+    // The socket's name stays when the listener goes.
+    drop(UnixListener::bind(root.join("socket")).unwrap());
     let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(1_704_164_645);
     let times = FileTimes::new().set_modified(modified);
     for (name, _) in &files[..7] {
         File::options().write(true).open(root.join(name)).unwrap().set_times(times).unwrap();
     }
     top
+}
+
+/// A file of 64 MiB, far more than the socket's buffers hold, that takes no room on the disk. Returns its
+/// size.
+pub fn add_big_file(root: &Path) -> u64 {
+    let size = 64 << 20;
+    File::create(root.join("big")).unwrap().set_len(size).unwrap();
+    size
 }
 
 /// A server on `folder/root`, and its port.

@@ -8,7 +8,15 @@
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::{Program, SOCKLAB};
+use super::{can_run, installed, is_root, Program, SOCKLAB};
+
+/// The host that answers badly.
+const ANSWER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/answer.py");
+
+/// Whether a test with namespaces may run.
+pub fn namespaces() -> bool {
+    can_run(is_root() && installed("ip"), "network namespaces need root and iproute2")
+}
 
 /// The three namespaces; removed on every way out of the test, and with them all their interfaces.
 pub struct Net {
@@ -76,6 +84,18 @@ impl Net {
     /// Runs a command line of the shell on a host, to its end, which must be a good one.
     pub fn on(&self, host: &str, line: &str) -> String {
         run(&format!("ip netns exec {} {line}", self.name(host)))
+    }
+
+    /// Tells the kernel of a host not to answer echo requests.
+    pub fn silence(&self, host: &str) {
+        self.on(host, "sysctl -qw net.ipv4.icmp_echo_ignore_all=1 net.ipv6.icmp.echo_ignore_all=1");
+    }
+
+    /// Has host b answer badly, in this mode of answer.py, until the program that is returned is dropped.
+    pub fn answer(&self, version: &str, mode: &str) -> Program {
+        let mut program = self.start("b", &["python3", ANSWER, version, mode]);
+        program.wait_out("ready");
+        program
     }
 
     /// Starts a program on a host.

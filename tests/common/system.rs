@@ -89,6 +89,16 @@ impl Folder {
         fs::write(self.0.join(name), bytes).expect("a file in the folder");
         self.path(name)
     }
+
+    /// Puts a copy of the program there, which users without rights can reach; its path.
+    pub fn copy_of_socklab(&self) -> String {
+        let copy = self.path("socklab");
+        // Not fs::copy: a child that another test starts meanwhile would hold our writing end open for a
+        // moment, and a program that is open for writing cannot be run (ETXTBSY).
+        let copied = Command::new("cp").arg(SOCKLAB).arg(&copy).status();
+        assert!(copied.is_ok_and(|status| status.success()), "a copy of the program");
+        copy
+    }
 }
 
 impl Drop for Folder {
@@ -101,11 +111,7 @@ impl Drop for Folder {
 /// rights; `"$socklab"` in it is the program. The copy in `folder` is one that this user can reach.
 /// Needs root.
 pub fn as_nobody(folder: &Folder, script: &str) -> Command {
-    let copy = folder.0.join("socklab");
-    // Not fs::copy: a child that another test starts meanwhile would hold our writing end open for a
-    // moment, and a program that is open for writing cannot be run (ETXTBSY).
-    let copied = Command::new("cp").arg(SOCKLAB).arg(&copy).status();
-    assert!(copied.is_ok_and(|status| status.success()), "a copy of the program");
+    let copy = folder.copy_of_socklab();
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let user = (1_000_000 + std::process::id() * 16 + number).to_string();

@@ -1,6 +1,8 @@
 //! Other processes: a child that hears signals and ends with its parent, and a signal that cannot
-//! reach the wrong one. See PR_SET_PDEATHSIG(2const), pidfd_open(2), pidfd_send_signal(2).
+//! reach the wrong one; and what a thread of this process is called. See PR_SET_PDEATHSIG(2const),
+//! pidfd_open(2), pidfd_send_signal(2).
 
+use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, RawFd};
@@ -25,6 +27,13 @@ pub fn die_with_parent(command: &mut Command) {
     // SAFETY: what runs between fork and exec makes two system calls and touches neither the heap nor
     // a lock, which another thread might have held at the fork.
     unsafe { command.pre_exec(tie) };
+}
+
+/// Gives the calling thread a name, for ps and top; the kernel keeps 15 bytes. See PR_SET_NAME(2const).
+pub fn name_thread(name: &str) -> io::Result<()> {
+    let name = CString::new(name)?;
+    // SAFETY: prctl with PR_SET_NAME reads a C string, which outlives the call.
+    super::check(unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) }).map(drop)
 }
 
 /// Lets the program that `command` will start hear SIGINT, SIGTERM and SIGHUP. This process blocks them
