@@ -15,7 +15,7 @@
 //! | [`mail`] | CSE3214 assignment 3 | SMTP, MIME, TLS: a client, and a server that loses nothing |
 //! | [`topology`] | SCC.231, part 2 | hosts, switches, routers and cables in one program |
 //!
-//! [`exercises`] is the one table of all programs; [`kit`] is the tool box the rooms share.
+//! [`exercises`] is the one table of all programs, grouped by [`sheets`]; [`kit`] is the tool box the rooms share.
 
 // Tests may unwrap; the program says what went wrong instead. More lints are in Cargo.toml.
 #![deny(missing_docs)]
@@ -30,6 +30,7 @@ pub mod message;
 pub mod pack;
 pub mod ping;
 pub mod sensor;
+pub mod sheets;
 pub mod topology;
 pub mod traffic;
 pub mod web;

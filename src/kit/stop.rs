@@ -8,7 +8,8 @@
 //!   130 for SIGINT; [`leave_with`] chooses another code;
 //! - after [`graceful`] (servers) the first signal sets a flag that [`requested`] reads and wakes
 //!   whoever is blocked; the program then ends by itself, and is ended when it takes longer than the
-//!   grace it asked for. A second signal ends it at once, or makes it hurry ([`hurry_with`]).
+//!   grace it asked for. A second signal ends it at once, or makes it hurry ([`hurry_with`]). (One that
+//!   comes before a server has said that it listens finds no server yet: it just leaves, with 130 or 143.)
 //!
 //! SIGQUIT (Ctrl-\) ends a program as everywhere, except one that has something to say in between
 //! ([`on_quit`]), and one that would leave something behind ([`ask_on_quit`]).
