@@ -16,7 +16,7 @@
 //! | [`reliable`] | IoT lab 1, beyond | messages in order, exactly once, over UDP |
 //! | [`topology`] | SCC.231, part 2 | hosts, switches, routers and cables in one program |
 //!
-//! [`exercises`] is the one table of all programs; [`kit`] is the tool box the rooms share.
+//! [`exercises`] is the one table of all programs, grouped by [`sheets`]; [`kit`] is the tool box the rooms share.
 
 // Tests may unwrap; the program says what went wrong instead. More lints are in Cargo.toml.
 #![deny(missing_docs)]
@@ -32,6 +32,7 @@ pub mod pack;
 pub mod ping;
 pub mod reliable;
 pub mod sensor;
+pub mod sheets;
 pub mod topology;
 pub mod traffic;
 pub mod web;

@@ -8,9 +8,9 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::chat::{hear, name, say, serve_once, server, wait_for_threads, SETTLED};
+use common::chat::{hear, leave, name, say, serve_once, server, wait_for_threads, wait_until_read, SETTLED};
 use common::clients::{assert_escaped, connect, crowd};
-use common::system::{threads, Folder};
+use common::system::{tcp_end, threads, Folder};
 use common::{socklab, Program, PATIENCE, SOCKLAB};
 
 #[test]
@@ -26,8 +26,8 @@ fn the_line_shown_last_is_the_one_that_is_answered() {
         }
     }
     let mut left: Vec<usize> = vec![1, 2];
-    // Their threads are there and have something to read: they have drawn their tickets by then.
-    thread::sleep(Duration::from_millis(200));
+    // They have drawn their tickets before the first speaks again.
+    clients[1..].iter().for_each(|client| wait_until_read(&server, client));
     server.type_line("for 0");
     assert_eq!(hear(&clients[0]), "for 0");
     // The first speaks again and has to wait for the others: turns are fair.
@@ -54,9 +54,12 @@ fn a_reply_for_one_that_has_left_goes_to_nobody_else() {
     say(&leaver, "one");
     server.wait_out(": one");
     say(&waiting, "two");
-    drop(leaver);
-    // Typed before the next line is shown, so it is not for that one.
+    // Typed before the next line is shown, so it is not for that one. (The server stands still meanwhile:
+    // it gives a person a second, and this test may be slower.)
+    server.signal("STOP");
+    leave(leaver);
     server.type_line("for one");
+    server.signal("CONT");
     server.wait_err("not sent: ");
     server.wait_out(": two");
     server.type_line("for two");
@@ -104,11 +107,11 @@ fn one_that_leaves_while_it_waits_gives_its_turn_up_and_is_still_heard() {
     server.wait_out(": a");
     say(&second, "b1");
     say(&second, "b2");
-    // It must be in the queue before the third, and its thread is there as soon as it has read.
-    thread::sleep(Duration::from_millis(200));
+    // It must be in the queue before the third.
+    wait_until_read(&server, &second);
     say(&third, "c");
-    drop(second);
-    thread::sleep(Duration::from_millis(100));
+    wait_until_read(&server, &third);
+    leave(second);
     server.type_line("for a");
     assert_eq!(hear(&first), "for a");
     for text in [": b1", ": b2", ": c"] {
@@ -130,7 +133,7 @@ fn those_that_leave_give_their_places_back_while_somebody_is_being_answered() {
     let (silent, waiting) = (connect(port), connect(port));
     say(&waiting, "and I?");
     wait_for_threads(&server, 3);
-    thread::sleep(Duration::from_millis(200));
+    wait_until_read(&server, &waiting);
     drop((silent, waiting));
     // The server is not full: these two get a thread although nobody has been answered.
     let newcomers = [connect(port), connect(port)];
@@ -219,20 +222,17 @@ fn vanished_peers_are_probed() {
     let (server, port) = server();
     let client = connect(port);
     wait_for_threads(&server, 1);
-    // The kernel's list of sockets shows which timer runs: 02 is keep-alive.
-    let ends = format!(":{port:04X} 0100007F:{:04X}", client.local_addr().unwrap().port());
-    let table = || fs::read_to_string("/proc/net/tcp").unwrap();
+    let ends = (client.peer_addr().unwrap(), client.local_addr().unwrap());
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let table = table();
-        let line = table.lines().find(|line| line.contains(&ends)).expect("the server's end");
-        let timer = line.split_whitespace().nth(5).unwrap();
+        // The kernel's list of sockets shows which timer runs: 02 is keep-alive.
+        let timer = tcp_end(ends.0, ends.1).map(|end| end.timer).unwrap_or_default();
         if let Some(ticks) = timer.strip_prefix("02:") {
             let ticks = u32::from_str_radix(ticks, 16).unwrap();
             assert!(ticks <= 6000, "a first probe after a minute, not after two hours: {timer}");
             break;
         }
-        assert!(Instant::now() < deadline, "{line}");
+        assert!(Instant::now() < deadline, "{timer}");
         thread::sleep(Duration::from_millis(5));
     }
     server.stop_cleanly(&[]);

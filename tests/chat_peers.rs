@@ -125,9 +125,10 @@ fn at_a_terminal_the_prompt_names_the_client() {
     screen.keys("server", &["Enter"]);
     let shown = screen.wait("client", "Good day");
     assert_eq!(shown, "> Hello\nGood day\n>");
-    // Ctrl-D leaves.
+    // Ctrl-D leaves, and what comes next does not stand behind the prompt.
     screen.keys("client", &["C-d"]);
-    screen.wait("client", "exit code 0");
+    let shown = screen.wait("client", "exit code 0");
+    assert!(shown.ends_with("\n>\nexit code 0"), "{shown}");
     screen.wait("server", ": left");
     screen.keys("server", &["C-c"]);
     screen.wait("server", "exit code 0");
@@ -202,8 +203,10 @@ fn at_a_terminal_what_is_typed_too_early_goes_to_nobody() {
     screen.keys("server", &["-l", "for bob"]);
     screen.keys("server", &["Enter"]);
     assert_eq!(hear(&bob), "for bob");
-    // Ctrl-D while nobody talks.
+    // Ctrl-D while nobody talks. Nothing shows that it has arrived, but what is typed behind it does.
     screen.keys("server", &["C-d"]);
+    screen.keys("server", &["-l", "to nobody\r"]);
+    screen.wait("server", "to nobody");
     say(&ann, "three");
     screen.wait("server", ": three");
     screen.keys("server", &["-l", "for ann"]);
@@ -222,6 +225,6 @@ fn at_a_terminal_a_key_is_not_needed_to_notice_that_the_server_closes() {
     let (port, fake) = serve_once(drop);
     screen.start("client", &format!("chat-client 127.0.0.1 {port}"));
     let shown = screen.wait("client", "exit code 0");
-    assert!(shown.contains("the server closed the connection"), "{shown}");
+    assert!(shown.contains("the server closed the connection\n"), "{shown}");
     fake.join().unwrap();
 }

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use common::chat::{join, room, say};
+use common::chat::{hear, join, room, say};
 use common::clients::{connect, reset};
 use common::system::memory;
 use common::PATIENCE;
@@ -52,13 +52,20 @@ fn witness(stream: &TcpStream, speaker: &str, last: u64) -> JoinHandle<u64> {
     thread::Builder::new().stack_size(128 * 1024).spawn(body).unwrap()
 }
 
+/// A member that is called `speaker`: before anybody else can take the name.
+fn speaker(port: u16) -> TcpStream {
+    let stream = join(port);
+    say(&stream, "/name speaker");
+    assert_eq!(hear(&stream), "* you are now speaker");
+    stream
+}
+
 #[test]
 fn every_line_reaches_everyone_in_order() {
     let _alone = alone();
     let (members, lines) = if full() { (1000, 1000) } else { (150, 300) };
     let (server, port) = room(&["--rate", "200"]);
-    let speaker = join(port);
-    say(&speaker, "/name speaker");
+    let speaker = speaker(port);
     let listeners: Vec<TcpStream> = (0..members).map(|_| join(port)).collect();
     let witnesses: Vec<_> = listeners.iter().map(|stream| witness(stream, "speaker", lines)).collect();
     let start = Instant::now();
@@ -137,8 +144,7 @@ fn members_that_misbehave_at_random_do_not_stop_the_room() {
     let (server, port) = room(&[]);
     let descriptors = || fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().count();
     let before = descriptors();
-    let speaker = join(port);
-    say(&speaker, "/name speaker");
+    let speaker = speaker(port);
     let listeners: Vec<TcpStream> = (0..3).map(|_| join(port)).collect();
     let witnesses: Vec<_> = listeners.iter().map(|stream| witness(stream, "speaker", u64::MAX)).collect();
     let (stop, deeds) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));

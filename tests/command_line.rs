@@ -10,9 +10,11 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Output, Stdio};
 
+use common::clients::Refusing;
 use common::system::{as_nobody, Folder};
 use common::{can_run, is_root, socklab, Ended, Program, SOCKLAB};
-use socklab::exercises::{Sheet, EXERCISES};
+use socklab::exercises::EXERCISES;
+use socklab::sheets::Sheet;
 
 /// Asserts exit code 1 and exactly this on standard error.
 fn assert_fails(ended: &Ended, line: &str) {
@@ -29,11 +31,6 @@ fn assert_wrong_usage(words: &[&str], reason: &str) {
     assert_eq!(ended.err.len(), 2, "{words:?}: {ended:#?}");
     assert_eq!(ended.err[0], format!("{who}: {reason}"), "{words:?}");
     assert!(ended.err[1].starts_with(&format!("usage: {who} [")), "{words:?}: {ended:#?}");
-}
-
-/// A port that nobody listens on: it was free a moment ago.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 #[test]
@@ -149,12 +146,13 @@ fn a_closed_standard_output_ends_quietly() {
     assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
     server.stop_cleanly(&[]);
 
-    let port = free_port();
     let mut command = Command::new(SOCKLAB);
-    command.args(["echo-server", &port.to_string()]).stdout(closed()).stderr(Stdio::piped());
+    command.args(["echo-server", "0"]).stdout(closed()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    assert_eq!(lines.next().unwrap().unwrap(), format!("listening on 127.0.0.1:{port} (tcp)"));
+    let ready = lines.next().unwrap().unwrap();
+    let port = ready.strip_prefix("listening on 127.0.0.1:").and_then(|rest| rest.strip_suffix(" (tcp)"));
+    let port: u16 = port.expect("the ready line").parse().unwrap();
     let client = TcpStream::connect(("127.0.0.1", port)).unwrap();
     common::clients::wait_for_end(&client);
     assert_eq!(child.wait().unwrap().code(), Some(0));
@@ -192,7 +190,8 @@ fn a_full_standard_output_is_a_failure() {
 
 #[test]
 fn a_refused_connection_says_that_nothing_listens_there() {
-    let port = free_port().to_string();
+    let refusing = Refusing::new();
+    let port = refusing.port().to_string();
     let hint = "Connection refused (nothing listens there: is the server started?)";
     for client in ["echo-client", "concurrent-client", "stamp-client", "message-client"] {
         let ended = socklab(&[client, "127.0.0.1", &port], b"");
@@ -324,6 +323,33 @@ fn every_address_of_a_name_is_tried_in_order() {
     let ended = with_hosts(&format!("echo-client twohomed {port}"));
     let line = format!("cannot connect to 127.0.0.3:{port}: {hint}; to 127.0.0.4:{port}: {hint}");
     assert_fails(&ended, &format!("socklab echo-client: {line}"));
+}
+
+// In a network of its own: 192.0.2.0/24 (RFC 5737) is nobody's, there and elsewhere.
+#[test]
+fn a_host_that_is_not_reached_or_does_not_answer_says_where_to_look() {
+    let available = is_root() && common::installed("unshare") && common::installed("ip");
+    if !can_run(available, "a network of one's own needs root, unshare and iproute2") {
+        return;
+    }
+    let no_way = "(no way there from here: see `ip route`)";
+    // The far end of the cable is nobody's, so nobody answers the first packet, and none says so.
+    let cable = "ip link add near type veth peer name far && ip addr add 192.0.2.1/24 dev near && \
+                 ip link set dev near up && ip link set dev far up";
+    for (network, why) in [
+        ("true", format!("Network is unreachable {no_way}")),
+        (
+            "ip link set dev lo up && ip route add unreachable 192.0.2.0/24",
+            format!("No route to host {no_way}"),
+        ),
+        (cable, "timed out (no answer: is the address right, does a firewall drop it?)".to_string()),
+    ] {
+        let mut command = Command::new("unshare");
+        let script = format!("{network} && exec {SOCKLAB} echo-client 192.0.2.2 80");
+        command.args(["--net", "sh", "-c", &script]);
+        let line = format!("socklab echo-client: cannot connect to 192.0.2.2:80: {why}");
+        assert_fails(&Program::start(command).finish(), &line);
+    }
 }
 
 #[test]

@@ -3,13 +3,13 @@
 mod common;
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
 use common::clients::{assert_escaped, connect, crowd, exchange, flood, read_all};
 use common::system::{python, threads};
-use common::{can_run, installed, socklab, Program};
+use common::{can_run, installed, once_in_ten, socklab, Program};
 use socklab::kit::random::Random;
 
 #[test]
@@ -116,8 +116,8 @@ fn a_flood_is_held_back_and_comes_back_whole() {
     server.stop_cleanly(&[]);
 }
 
-#[test]
-fn the_client_puts_a_torn_reply_together_and_notices_the_end() {
+/// A server that answers the client's first message in these pieces, and returns the connection.
+fn answering(pieces: &'static [&'static str]) -> (Program, thread::JoinHandle<TcpStream>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port().to_string();
     let server = thread::spawn(move || {
@@ -126,20 +126,34 @@ fn the_client_puts_a_torn_reply_together_and_notices_the_end() {
         let mut chunk = [0; 2048];
         let count = client.read(&mut chunk).unwrap();
         assert_eq!(&chunk[..count], b"Hello, I am a client!!");
-        for piece in ["to", "rn ", "\x1b[2J\u{202e}"] {
+        for piece in pieces {
             client.write_all(piece.as_bytes()).unwrap();
             thread::sleep(Duration::from_millis(5));
         }
-        // Closes while the client waits for the keyboard.
-        thread::sleep(Duration::from_millis(200));
+        client
     });
-    let mut client = Program::socklab(&["concurrent-client", "127.0.0.1", &port]);
-    client.wait_out("From the server: torn \\x1b[2J\\u{202e}");
+    (Program::socklab(&["concurrent-client", "127.0.0.1", &port]), server)
+}
+
+#[test]
+fn the_client_puts_a_torn_reply_together() {
+    once_in_ten("From the server: torn \\x1b[2J\\u{202e}", || {
+        let (mut client, server) = answering(&["to", "rn ", "\x1b[2J\u{202e}"]);
+        let shown = client.wait_out("From the server: ");
+        drop(server.join().unwrap());
+        shown
+    });
+}
+
+#[test]
+fn the_client_notices_the_end_while_it_waits_for_the_keyboard() {
+    let (mut client, server) = answering(&["whole"]);
+    client.wait_out("From the server: whole");
+    drop(server.join().unwrap());
     // Nothing is typed, and the input stays open: the client notices by itself.
     client.wait_err("the server closed the connection");
     let ended = client.finish();
     assert_eq!((ended.code, ended.out.len(), ended.err.len()), (0, 1, 1), "{ended:#?}");
-    server.join().unwrap();
 }
 
 #[test]

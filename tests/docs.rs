@@ -85,14 +85,20 @@ fn every_transcript_is_real() {
         probe.is_ok_and(|output| output.status.success())
     });
     let page = |blocks: Vec<Block>| {
-        move || blocks.iter().filter_map(|block| second_process(block, unshare)).collect::<Vec<String>>()
+        move || {
+            let failed = |block: &Block| second_process(block, unshare).is_some();
+            blocks.into_iter().filter(failed).collect::<Vec<Block>>()
+        }
     };
-    let failures: Vec<String> = if unshare.is_some() {
+    let failed: Vec<Block> = if unshare.is_some() {
         let threads: Vec<_> = all.into_iter().map(|blocks| thread::spawn(page(blocks))).collect();
         threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     } else {
         all.into_iter().flat_map(|blocks| page(blocks)()).collect()
     };
+    // The programs' own times (a second for a datagram, 50 ms for a reply without a frame) are a lesson of
+    // the pages, and may be too short while all pages are played at once: so once more, one by one.
+    let failures: Vec<String> = failed.iter().filter_map(|block| second_process(block, unshare)).collect();
     assert!(failures.is_empty(), "\n\n{}", failures.join("\n\n"));
 }
 

@@ -102,7 +102,8 @@ fn ipv6_when_it_is_asked_for() {
     let mut server = Program::socklab(&["udp-echo-server", "0", "--bind", "::1"]);
     let port = server.port().to_string();
     for words in [&["::1"][..], &["[::1]"], &["::1", "-6"]] {
-        let words = [&["udp-echo-client", words[0], port.as_str(), "six"], &words[1..]].concat();
+        let words =
+            [&["udp-echo-client", words[0], port.as_str(), "six", "--timeout=10"], &words[1..]].concat();
         let ended = socklab(&words, b"");
         assert_eq!(ended.out, ["Received 'six'"], "{words:?}: {ended:#?}");
     }

@@ -2,9 +2,8 @@
 
 Run as root in a network namespace: python3 lossy.py PERCENT MILLISECONDS SEED. Whoever connects to 10.9.0.2 reaches
 its own 10.9.0.1, and sees itself as 10.9.0.3; PERCENT of the packets are lost on the way, the others arrive after
-so many MILLISECONDS. A capture on
-tun0 shows every packet that is sent and then, unless it was lost, its copy: the same connection as its
-sender sees it and as its receiver sees it. Prints "ready" and runs until it is killed.
+so many MILLISECONDS. A capture on tun0 shows every packet that is sent and then, unless it was lost, its copy: the
+same connection as its sender sees it and as its receiver sees it. Prints "ready" and runs until it is killed.
 """
 
 import collections

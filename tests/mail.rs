@@ -11,7 +11,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use common::can_run;
-use mail::{python, python_with, send, send_typing, Scratch, Server, PICTURE};
+use common::system::Folder;
+use mail::{python, python_with, send, send_typing, Server, PICTURE};
 
 // CSE3214 assignment 3: the skeleton's dialogue, step by step.
 #[test]
@@ -55,7 +56,7 @@ fn text_and_pictures_arrive_byte_for_byte() {
         return;
     };
     let server = Server::start(&[]);
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let picture = scratch.file("größe \"1\".png", PICTURE);
     let bytes: Vec<u8> = (0..100_000u64).map(|number| ((number * number) >> 8) as u8).collect();
     let data = scratch.file(
@@ -205,6 +206,8 @@ fn injections_are_wrong_usage() {
     let ended = common::socklab(&["mail-client"], b"");
     assert_eq!(ended.code, 2);
     assert!(ended.err[0].contains("--server is missing"), "{ended:#?}");
+    let usage = "usage: socklab mail-client --server HOST[:PORT] --from ADDR --to ADDR [--cc ADDR]";
+    assert!(ended.err[1].starts_with(usage), "{ended:#?}");
     let ended = send("localhost:x", &[]);
     assert_eq!(ended.code, 2, "{ended:#?}");
     let ended = server.program.stop_cleanly(&[]);
@@ -213,12 +216,16 @@ fn injections_are_wrong_usage() {
 
 #[test]
 fn what_cannot_be_sent_is_said_before_anyone_is_called() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let latin = scratch.file("latin.txt", b"gr\xf6\xdfer");
+    let rude = scratch.file("\x1b[2J.txt", b"\xff");
     for (flags, error) in [
         (&["--attach", "/no/such"][..], "cannot attach /no/such: No such file or directory"),
         (&["--body-file", "/no/such"], "cannot read /no/such: No such file or directory"),
         (&["--body-file", &latin], "is not UTF-8 text (--attach takes any bytes)"),
+        // A file's name may have come with a download.
+        (&["--body-file", &rude], "/\\x1b[2J.txt is not UTF-8 text"),
+        (&["--attach", "/\x1b[2J"], "cannot attach /\\x1b[2J: "),
         (&["--tls", "implicit", "--ca", "/no/such"], "cannot read /no/such: No such file or directory"),
     ] {
         let ended = send("localhost:1", flags);
@@ -280,7 +287,8 @@ fn scripted(pieces: &'static [&'static str]) -> (String, std::thread::JoinHandle
 // Hostile servers: endless lines and replies, control characters, an end in the middle.
 #[test]
 fn hostile_servers() {
-    let (address, _) = scripted(&["220 \x1b[2J\x07\r\n", "550 \u{9b}31m no\r\n", "550 no\r\n"]);
+    let (address, _) =
+        scripted(&["220 \x1b[2J\x07\r\n", "550 \u{9b}31m no\r\n", "550 no\r\n", "221 bye\r\n"]);
     let ended = send(&address, &[]);
     assert_eq!(ended.code, 1);
     assert_eq!(ended.out[0], "S: 220 \\x1b[2J\\x07", "a terminal must not obey the server");
@@ -304,7 +312,7 @@ fn hostile_servers() {
 #[test]
 fn starttls_is_never_left_out() {
     let server = Server::start(&[]);
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let password = scratch.file("password", b"secret\n");
     let flags = ["--tls", "starttls", "--user", "ada", "--password-file", &password];
     let ended = send(&server.address(), &flags);

@@ -12,8 +12,9 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::system::Folder;
 use common::{can_run, installed, is_root, Program, PATIENCE};
-use mail::{authority, free_port, python, python_with, send, Scratch, Server, PICTURE};
+use mail::{authority, free_port, python, python_with, send, Server, PICTURE};
 
 /// Where the peers' scripts are.
 fn peer(script: &str) -> String {
@@ -24,7 +25,7 @@ fn peer(script: &str) -> String {
 const TEXT: &str = "Größer.\n.\n..\nFrom here\n\nend";
 
 /// The flags that send them.
-fn letter(scratch: &Scratch) -> Vec<String> {
+fn letter(scratch: &Folder) -> Vec<String> {
     let picture = scratch.file("größe.png", PICTURE);
     ["--subject", "Ein Bild für dich", "--body", TEXT, "--attach", &picture].map(str::to_string).to_vec()
 }
@@ -72,7 +73,7 @@ fn aiosmtpd_receives() {
     for (kind, mechanism) in
         [("starttls", "PLAIN"), ("starttls", "LOGIN"), ("implicit", "PLAIN"), ("implicit", "LOGIN")]
     {
-        let scratch = Scratch::new();
+        let scratch = Folder::new();
         let mailbox = scratch.path("mailbox");
         let mut command = Command::new(interpreter);
         command.args([&peer("smtp_server.py"), &mailbox, kind]);
@@ -109,7 +110,7 @@ fn postfix_receives() {
     if !can_run(here, "needs root, postfix, python3 and the openssl program") {
         return;
     }
-    let (lab, scratch) = (authority(), Scratch::new());
+    let (lab, scratch) = (authority(), Folder::new());
     let port = free_port();
     let mut command = Command::new("sh");
     command.arg(peer("postfix.sh")).arg(&scratch.0).arg(port.to_string());

@@ -11,8 +11,9 @@ use std::net::{Shutdown, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
+use common::system::Folder;
 use common::{can_run, installed, Program, PATIENCE};
-use mail::{messages, send, Scratch, Server};
+use mail::{messages, send, Server};
 
 /// A hand on the server's other end: sends bytes and reads lines.
 struct Hand(BufReader<TcpStream>);
@@ -152,7 +153,7 @@ fn kill_9_loses_no_acknowledged_message() {
     const CLIENTS: usize = 4;
     /// A thousand deliveries in all.
     const EACH: usize = 200;
-    let mut scratch = Scratch::new();
+    let mut scratch = Folder::new();
     let mut acknowledged: Vec<String> = Vec::new();
     for round in 0..ROUNDS {
         let mut server = Server::start_in(scratch, &[]);
@@ -166,7 +167,7 @@ fn kill_9_loses_no_acknowledged_message() {
         acknowledged.extend(receiver.iter().take(EACH));
         server.program.signal("KILL");
         acknowledged.extend(receiver.iter());
-        scratch = std::mem::replace(&mut server.scratch, Scratch::new());
+        scratch = std::mem::replace(&mut server.scratch, Folder::new());
     }
     let stored: Vec<String> = messages(&scratch.0.join("mailbox"))
         .into_iter()
@@ -219,7 +220,7 @@ fn a_full_disk() {
     if !can_run(root && tools, "a full disk needs root, unshare and mount") {
         return;
     }
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     fs::create_dir(scratch.0.join("disk")).unwrap();
     let (disk, mailbox) = (scratch.path("disk"), scratch.path("disk/mailbox"));
     let mut command = Command::new("unshare");

@@ -9,16 +9,17 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
 
+use common::system::Folder;
 use common::{can_run, installed, is_root, Program, PATIENCE};
-use mail::{authority, free_port, python, python_with, send, Scratch, Server};
+use mail::{authority, free_port, python, python_with, send, Server};
 
 /// The authority, if it can be made here.
-fn lab() -> Option<Scratch> {
+fn lab() -> Option<Folder> {
     can_run(installed("openssl"), "the openssl program is not installed").then(authority)
 }
 
 /// A server with this certificate of the authority.
-fn server_with(lab: &Scratch, name: &str, flags: &[&str]) -> Server {
+fn server_with(lab: &Folder, name: &str, flags: &[&str]) -> Server {
     let (certificate, key) = (lab.path(&format!("{name}.pem")), lab.path(&format!("{name}.key")));
     Server::start(&[&["--cert", &certificate, "--key", &key], flags].concat())
 }

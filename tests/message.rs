@@ -5,7 +5,7 @@ mod common;
 use std::io::Write;
 use std::net::{Shutdown, TcpStream};
 
-use common::clients::{assert_escaped, connect, crowd, read_all};
+use common::clients::{assert_escaped, connect, crowd, read_all, TAKEN};
 use common::system::{memory, python, threads};
 use common::{can_run, installed, socklab, Program};
 use socklab::kit::random::Random;
@@ -42,11 +42,19 @@ fn the_example_of_the_sheet() {
     for form in FORMS {
         let mut server = server(form);
         let port = server.port().to_string();
-        for words in [&[][..], &["größer, with blanks"], &["a\x1b[2J\\"], &[""]] {
+        let client = |words: &[&str]| {
             let ended = socklab(&[&["message-client", "127.0.0.1", port.as_str()], words].concat(), b"");
             assert_eq!((ended.code, ended.out.len(), ended.err.len()), (0, 0, 0), "{ended:#?}");
-        }
-        for text in [": Hello Server!", ": größer, with blanks", ": a\\x1b[2J\\\\"] {
+        };
+        // Shown as nothing, and taken in before the next.
+        client(&[""]);
+        for (words, text) in [
+            (&[][..], ": Hello Server!"),
+            (&["größer, with blanks"], ": größer, with blanks"),
+            (&["a\x1b[2J\\"], ": a\\x1b[2J\\\\"),
+        ] {
+            client(words);
+            // Awaited before the next: two clients' threads need not show their lines in order.
             let line = server.wait_out(text);
             assert!(line.starts_with("127.0.0.1:") && line.ends_with(text), "{line}");
         }
@@ -142,16 +150,18 @@ fn a_crowd_of_bad_clients_harms_nobody_in_either_form() {
         let port = server.port();
         let before = memory(server.pid(), "VmRSS");
         let crowd = crowd(port, false);
+        // One of them has sent 4 MiB without a newline. Its last piece may still get its newline, so it waits.
+        for _ in 1..TAKEN / LONGEST {
+            let piece = server.wait_out(": xxx");
+            assert!(piece.len() > LONGEST, "{form:?}: {} bytes", piece.len());
+        }
         send(port, &[b"still there?"]);
         server.wait_out(": still there?");
-        // One of the crowd has sent 4 MiB without a newline.
         let grown = memory(server.pid(), "VmRSS").saturating_sub(before);
         assert!(grown < 2_048, "{form:?}: {grown} KiB more");
         drop(crowd);
         let ended = server.stop_cleanly(&["Connection reset by peer"]);
         assert_escaped(&ended.out);
-        let floods = ended.out.iter().filter(|line| line.len() > LONGEST).count();
-        assert!(floods > 60, "{form:?}: {floods} pieces of the flood");
     }
 }
 

@@ -63,18 +63,34 @@ fn wrong_usage_says_which_character_and_why() {
 fn the_sheets_client_and_server() {
     let mut server = Program::socklab(&["pack-server", "0", "--format", "<iif"]);
     let port = server.port().to_string();
-    for flags_first in [true, false] {
-        let words = match flags_first {
-            true => vec!["pack-client", "--format", "<iif", "127.0.0.1", &port],
-            false => vec!["pack-client", "127.0.0.1", &port, "--format=<iif", "-1", "4", "2.7"],
-        };
-        let client = socklab(&words, b"");
-        assert_eq!(client.code, 0, "{client:?}");
-        assert!(client.out[0].starts_with("Sending \""), "{client:?}");
+    // Flags before the operands, and after them.
+    for (words, first) in [
+        (&["--format", "<iif", "127.0.0.1", &port][..], ("01000000", "1")),
+        (&["127.0.0.1", &port, "--format=<iif", "-1", "4", "2.7"], ("ffffffff", "-1")),
+    ] {
+        let client = socklab(&[&["pack-client"], words].concat(), b"");
+        let sent = format!("\"{}04000000cdcc2c40\"", first.0);
+        assert_eq!((client.code, client.out), (0, vec![format!("Sending {sent}")]), "{:?}", client.err);
+        server.wait_out(&format!("Received {sent}"));
+        server.wait_out(&format!("Unpacked: ({}, 4, 2.700000047683716)", first.1));
     }
-    server.wait_out("Received \"0100000004000000cdcc2c40\"");
-    server.wait_out("Unpacked: (1, 4, 2.700000047683716)");
-    server.wait_out("Unpacked: (-1, 4, 2.700000047683716)");
+    server.stop_cleanly(&[]);
+}
+
+// The contract: an argument that reads as a negative number is a value.
+#[test]
+fn negative_values_stand_where_flags_may_stand_too() {
+    let mut server = Program::socklab(&["pack-server", "0", "--format", ">fi3s"]);
+    let port = server.port().to_string();
+    let client = |values: &[&str]| {
+        socklab(&[&["pack-client", "--format", ">fi3s", "127.0.0.1", &port], values].concat(), b"")
+    };
+    assert_eq!(client(&["-inf", "-0x10", "abc"]).code, 0);
+    server.wait_out("Unpacked: (-inf, -16, b'abc')");
+    assert_eq!(client(&["-1_000.5", "-2", "--", "-a"]).code, 0);
+    server.wait_out("Unpacked: (-1000.5, -2, b'-a\\x00')");
+    let ended = client(&["1", "2", "-a"]);
+    assert!(ended.code == 2 && ended.err[0].contains("unknown flag -a (before a value"), "{ended:#?}");
     server.stop_cleanly(&[]);
 }
 
@@ -103,8 +119,6 @@ fn a_message_is_as_many_bytes_as_the_format_has_however_they_arrive() {
         assert_eq!(client.read(&mut [0; 9]).unwrap(), 0);
         server.wait_err(&format!("the client closed after {short} of 6 bytes"));
     }
-    let ended = socklab(&["pack-client", "127.0.0.1", "1", "-inf", "4", "2.7"], b"");
-    assert!(ended.code == 2 && ended.err[0].contains("unknown flag -i (before a value"), "{ended:#?}");
     socklab(&["pack-client", "--format", ">IH", "127.0.0.1", &port.to_string(), "7", "8"], b"");
     server.wait_out("Unpacked: (7, 8)");
     server.stop_cleanly(&["the client closed after"]);

@@ -4,7 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use socklab::exercises::{Exercise, Sheet, EXERCISES};
+use socklab::exercises::{Exercise, EXERCISES};
+use socklab::sheets::Sheet;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -62,7 +62,8 @@ fn ipv6_and_a_server_that_is_not_there() {
     server.port();
     for more in [&["--transport", "tcp"][..], &["--transport", "udp", "-6"]] {
         let ended = socklab(
-            &[&["sensor-client", "[::1]", &port, "--count", "2", "--interval", "0"], more].concat(),
+            &[&["sensor-client", "[::1]", &port, "--count", "2", "--interval", "0", "--timeout", "20"], more]
+                .concat(),
             b"",
         );
         assert_eq!(

@@ -35,7 +35,7 @@ fn a_broken_connection_is_mended_and_the_reading_sent_again() {
         second.write_all(&write(&Head { kind, ..next }, &Body::default())).unwrap();
         next_message(&mut second);
     });
-    let ended = client(port, &["--count", "2", "--timeout", "10"]);
+    let ended = client(port, &["--count", "2"]);
     fake.join().unwrap();
     assert_eq!(ended.code, 0, "{ended:#?}");
     assert!(ended.out[0].contains("the server had it already"), "{ended:#?}");
@@ -98,7 +98,7 @@ fn a_command_changes_the_interval_within_limits() {
     let port = socket.local_addr().unwrap().port().to_string();
     let words =
         ["sensor-client", "127.0.0.1", &port, "--transport", "udp", "--count", "3", "--interval", "0"];
-    let mut client = Program::socklab(&words);
+    let mut client = Program::socklab(&[&words[..], &["--timeout", "20"]].concat());
     let mut buffer = [0; 2000];
     for (commanded, reported, shown) in [(0, 0, "0.05"), (u32::MAX, 50, "3600")] {
         let (length, sender) = socket.recv_from(&mut buffer).unwrap();

@@ -4,9 +4,13 @@
 mod common;
 
 use std::fs;
-use std::os::unix::fs::{symlink, PermissionsExt};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::{symlink, MetadataExt, PermissionsExt};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use common::lab::{
     a_sleep, assert_gone, can_build, complaints, folder, leftovers, run, runs, wait_until, Lab,
@@ -14,18 +18,22 @@ use common::lab::{
 use common::system::{as_nobody, Folder};
 use common::{can_run, installed, socklab, Program, SOCKLAB};
 
-/// `kill`, and a terminal that goes away all take it down.
+/// Held by a test while something is there for `clean`, which would remove what another test looks at.
+static CLEANING: Mutex<()> = Mutex::new(());
+
+/// `kill` with any signal that is a request, and an output that nobody reads any more, take it down. Keys
+/// at a terminal are in `tests/topology_terminal.rs`.
 #[test]
 fn every_polite_way_out_leaves_nothing() {
     if !can_build() {
         return;
     }
-    for (number, signal) in ["INT", "TERM", "HUP"].into_iter().enumerate() {
+    for (number, signal) in ["INT", "TERM", "QUIT", "HUP"].into_iter().enumerate() {
         let (one, two, three) = (a_sleep(1), a_sleep(2), a_sleep(3));
         let mut lab = Lab::start(&[]);
         lab.program.type_line(&format!("h1 sh -c '{one} & exec {two}' &"));
         // A foreground program runs when the signal comes; for the last one none does.
-        if number < 2 {
+        if number < 3 {
             lab.program.type_line(&format!("h2 {three}"));
             wait_until("all run", || runs(&one) && runs(&two) && runs(&three));
         } else {
@@ -55,6 +63,65 @@ fn programs_that_do_not_want_to_end() {
     wait_until("it runs", || runs(&stubborn));
     lab.finish();
     assert!(!runs(&stubborn));
+}
+
+/// Ctrl-C pressed again because something does not end: that is killed, and still nothing is left.
+#[test]
+fn an_impatient_user() {
+    if !can_build() {
+        return;
+    }
+    let stubborn = a_sleep(10);
+    let mut lab = Lab::start(&[]);
+    lab.program.type_line(&format!("h1 sh -c 'trap \"\" TERM; {stubborn}; {stubborn}' &"));
+    wait_until("it runs", || runs(&stubborn));
+    lab.program.signal("INT");
+    // Not the same request twice: more than `stop::ECHO` later.
+    thread::sleep(Duration::from_millis(200));
+    lab.program.signal("INT");
+    assert_eq!(lab.finish().code, 0);
+    assert!(!runs(&stubborn));
+}
+
+/// Programs that start others all the time: those that come between a look and a signal are found as well.
+#[test]
+fn programs_that_multiply() {
+    if !can_build() {
+        return;
+    }
+    let child = a_sleep(9);
+    let mut lab = Lab::start(&[]);
+    let multiply = format!("trap \"\" TERM; for n in $(seq 400); do setsid {child} & sleep 0.02; done");
+    lab.program.type_line(&format!("h1 sh -c '{multiply}' &"));
+    wait_until("there are some", || runs(&child));
+    lab.finish();
+    assert!(!runs(&child));
+}
+
+/// A reader that does not read: a signal takes the network down although a command cannot show its lines.
+#[test]
+fn an_output_that_nobody_takes() {
+    if !can_build() {
+        return;
+    }
+    let mut command = Command::new(SOCKLAB);
+    command.arg("topology").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let (mut input, errors) = (child.stdin.take().unwrap(), BufReader::new(child.stderr.take().unwrap()));
+    let line = errors.lines().map(Result::unwrap).find(|line| line.starts_with("network ")).expect("it runs");
+    let id = line.split(' ').nth(1).unwrap().to_string();
+    let folder = folder(&id).unwrap();
+    // Much more than a pipe holds; and less than that to type it.
+    input.write_all("help\n".repeat(1000).as_bytes()).unwrap();
+    let writing = format!("/proc/{0}/task/{0}/syscall", child.id());
+    // The number of the call, then its arguments: the first is standard output. Some kernels do not tell.
+    wait_until("it waits for its reader", || {
+        fs::read_to_string(&writing).map_or(true, |call| call.split(' ').nth(1) == Some("0x1"))
+    });
+    run("kill", &[&child.id().to_string()]);
+    let status = child.wait().unwrap();
+    assert_eq!(status.code(), Some(0));
+    assert_gone(&id, folder);
 }
 
 /// A system that fails in the middle of building, and a user who does not want to wait for it.
@@ -106,9 +173,9 @@ fn what_was_half_built_is_undone() {
     assert_eq!(names().len(), 6);
     gone();
 
+    let slow = "case \"$*\" in 'netns add '*h4) sleep 1;; esac";
     for signal in ["INT", "TERM"] {
         fs::remove_file(&log).unwrap();
-        let slow = "case \"$*\" in 'netns add '*h4) sleep 1;; esac";
         let mut program = Program::start(fake(&format!("{note}\n{slow}")));
         wait_until("it is in the middle", || names().len() == 4);
         program.signal(signal);
@@ -116,6 +183,19 @@ fn what_was_half_built_is_undone() {
         assert_eq!((ended.code, complaints(&ended).len()), (0, 0), "{ended:#?}");
         gone();
     }
+
+    // Killed there, it cannot undo anything; `clean` can, and what it was about to make is not made.
+    let _one_at_a_time = CLEANING.lock().unwrap_or_else(PoisonError::into_inner);
+    fs::remove_file(&log).unwrap();
+    let mut program = Program::start(fake(&format!("{note}\n{slow}")));
+    wait_until("it is in the middle", || names().len() == 4);
+    program.signal("KILL");
+    assert_eq!(program.finish().code, 128 + 9);
+    let id = names()[0].split('-').nth(1).unwrap().to_string();
+    assert_eq!(leftovers(&id).len(), 4, "three namespaces and the folder");
+    let ended = socklab(&["topology", "clean"], b"");
+    assert_eq!(ended.code, 0, "{ended:#?}");
+    gone();
 }
 
 /// A panic of ours.
@@ -144,6 +224,7 @@ fn after_kill_9_clean_removes_what_was_left_and_nothing_else() {
     if !can_build() {
         return;
     }
+    let _one_at_a_time = CLEANING.lock().unwrap_or_else(PoisonError::into_inner);
     let (child, grandchild) = (a_sleep(5), a_sleep(6));
     let mut killed = Lab::start(&[]);
     killed.program.type_line(&format!("h1 {child} &\nh2 sh -c '{grandchild} & {grandchild}1 & wait' &"));
@@ -189,6 +270,85 @@ fn after_kill_9_clean_removes_what_was_left_and_nothing_else() {
     // The one that runs has not been touched.
     assert!(leftovers(&running.id).len() >= 7);
     assert_eq!(running.finish().code, 0);
+}
+
+/// `ip` itself may have been killed, or somebody may have put something else in the place of what was made:
+/// an empty file that stands for no namespace is removed, a link, a file with something in it and a
+/// namespace with another number are left. And nothing is removed from inside.
+#[test]
+fn clean_looks_before_it_removes() {
+    if !can_build() {
+        return;
+    }
+    let _one_at_a_time = CLEANING.lock().unwrap_or_else(PoisonError::into_inner);
+    // A network as a killed run would have left it, written by hand.
+    let id = format!("test{}", std::process::id());
+    let name = |node: &str| format!("socklab-{id}-{node}");
+    let named = |node: &str| Path::new("/run/netns").join(name(node));
+    run("ip", &["netns", "add", &name("own")]);
+    let number = fs::metadata(named("own")).unwrap().ino();
+    let target = Folder::new();
+    for bare in ["half1", "half2"] {
+        fs::write(named(bare), "").unwrap();
+    }
+    symlink(&target.0, named("link")).unwrap();
+    fs::write(named("file"), "somebody's").unwrap();
+    let keeper = Lab::start(&[]);
+    let folder = Path::new("/run/socklab").join(&id);
+    fs::create_dir(&folder).unwrap();
+    let made = ["half1", "half2 4026531000", "link", "file 4026531001", "gone 4026531002"];
+    let made: String = made.iter().map(|line| format!("{}\n", name(line))).collect();
+    let made = format!("{made}{} {number}\nstranger 1\n../../etc/passwd\n{}", name("own"), name("ha"));
+    fs::write(folder.join("made"), made).unwrap();
+
+    let inside = ["netns", "exec", &name("own"), SOCKLAB, "topology", "clean"];
+    let inside = Command::new("ip").args(inside).output().unwrap();
+    let said = String::from_utf8(inside.stderr).unwrap();
+    assert_eq!(inside.status.code(), Some(1), "{said}");
+    assert!(said.contains(&format!("{id} is not removed: this terminal is inside it")), "{said}");
+    assert!(named("own").exists() && named("half1").exists());
+
+    let ended = socklab(&["topology", "clean"], b"");
+    assert_eq!(ended.code, 0, "{ended:#?}");
+    for node in ["own", "half1", "half2"] {
+        assert!(ended.out.contains(&format!("removed {}", name(node))), "{ended:#?}");
+    }
+    for node in ["link", "file"] {
+        assert!(
+            ended.err.iter().any(|line| line.starts_with(&format!("left {}: ", name(node)))),
+            "{ended:#?}"
+        );
+    }
+    let mut left = leftovers(&id);
+    left.sort();
+    assert_eq!(left, [name("file"), name("link")]);
+    assert!(target.0.is_dir());
+    for node in ["file", "link"] {
+        fs::remove_file(named(node)).unwrap();
+    }
+    keeper.finish();
+}
+
+/// Something else in the place where networks are written down is not used.
+#[test]
+fn a_folder_that_others_can_write_to_is_refused() {
+    if !can_build() || !can_run(installed("unshare"), "needs unshare") {
+        return;
+    }
+    for (make, why) in [
+        ("mkdir -m 777 /run/socklab", "/run/socklab is not for root alone: who has made it?"),
+        ("mkdir /run/socklab; chown 1 /run/socklab", "/run/socklab is not for root alone"),
+        ("mkdir -m 700 /run/x; ln -s x /run/socklab", "cannot use /run/socklab: "),
+        ("echo text >/run/socklab", "cannot use /run/socklab: "),
+    ] {
+        // With a /run of its own.
+        let line = format!("mount -t tmpfs x /run; {make}; exec \"$0\" topology");
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-c", &line, SOCKLAB]);
+        let ended = Program::start(command).finish();
+        assert_eq!(ended.code, 1, "{make}: {ended:#?}");
+        assert!(ended.err.last().unwrap().contains(why), "{make}: {ended:#?}");
+    }
 }
 
 /// Without root: in a user namespace of its own where the system allows that, one line otherwise.

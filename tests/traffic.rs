@@ -2,200 +2,26 @@
 //! captures (TCP with loss, UDP, ICMP, IPv6, fragments), the dissector of the sensor protocol, and files
 //! that are damaged.
 
+#[path = "common/capture.rs"]
+mod capture;
 mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use common::{can_run, installed, is_root, socklab, SOCKLAB};
+use capture::{can_capture, in_namespace, ours, theirs, Counts};
+use common::system::Folder;
+use common::{can_run, installed, socklab};
 use socklab::kit::random::Random;
-
-/// A folder of its own for each test, removed at its end.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Scratch {
-        let folder = std::env::temp_dir().join(format!("socklab-traffic-{name}-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        Scratch(folder)
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-/// What is counted of a conversation, by us and by tshark.
-#[derive(Debug, Default, PartialEq, Eq, Clone, Copy)]
-struct Counts {
-    packets: u64,
-    application: u64,
-    transport: u64,
-    network: u64,
-    all: u64,
-    retransmissions: u64,
-    out_of_order: u64,
-}
-
-/// Our counts of each flow, by protocol and ends.
-fn ours(capture: &Path) -> BTreeMap<String, Counts> {
-    let ended = socklab(&[Path::new("traffic"), capture], b"");
-    assert_eq!(ended.code, 0, "{ended:#?}");
-    let mut flows = BTreeMap::new();
-    let mut name = String::new();
-    for line in &ended.out {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        match words[..] {
-            [protocol, from, "->", to, _, "s"] => {
-                let (mut ends, to) = (vec![from], to.trim_end_matches(','));
-                ends.push(to);
-                ends.sort_unstable();
-                name = format!("{protocol} {} {}", ends[0], ends[1]);
-                // A connection that uses the ports of an earlier one is a flow of its own.
-                while flows.contains_key(&name) {
-                    name += "+";
-                }
-            }
-            ["both", ..] if !name.is_empty() => {
-                let numbers: Vec<u64> = words[1..7].iter().map(|word| word.parse().unwrap()).collect();
-                let [packets, application, transport, network, _, all] = numbers[..] else { unreachable!() };
-                let counts = Counts { packets, application, transport, network, all, ..Counts::default() };
-                flows.insert(name.clone(), counts);
-            }
-            ["retransmissions", again, "out", "of", "order", overtaken, ..] => {
-                let number = |word: &str| word.trim_matches([',', ';']).parse().unwrap();
-                let counts = flows.get_mut(&name).unwrap();
-                (counts.retransmissions, counts.out_of_order) = (number(again), number(overtaken));
-            }
-            ["all", _, "flows"] => name.clear(),
-            _ => {}
-        }
-    }
-    flows
-}
-
-/// tshark's.
-fn theirs(capture: &Path) -> BTreeMap<String, Counts> {
-    let fields = [
-        "ip.src",
-        "ip.dst",
-        "ipv6.src",
-        "ipv6.dst",
-        "tcp.srcport",
-        "tcp.dstport",
-        "udp.srcport",
-        "udp.dstport",
-        "frame.len",
-        "ip.len",
-        "ip.hdr_len",
-        "ipv6.plen",
-        "tcp.hdr_len",
-        "tcp.analysis.retransmission",
-        "tcp.stream",
-        "icmp.type",
-        "icmpv6.type",
-        "tcp.analysis.out_of_order",
-    ];
-    let mut tshark = Command::new("tshark");
-    tshark.arg("-r").arg(capture).args(["-T", "fields", "-E", "occurrence=f", "-E", "separator=;"]);
-    // Each fragment is to be counted as itself.
-    tshark.args(["-o", "ip.defragment:FALSE", "-o", "ipv6.defragment:FALSE", "-Y", "ip || ipv6"]);
-    fields.iter().for_each(|field| {
-        tshark.args(["-e", field]);
-    });
-    let output = tshark.output().unwrap();
-    let mut flows: BTreeMap<String, Counts> = BTreeMap::new();
-    let mut streams = BTreeMap::new();
-    for line in String::from_utf8(output.stdout).unwrap().lines() {
-        let columns: Vec<&str> = line.split(';').collect();
-        let get = |name: &str| columns[fields.iter().position(|field| *field == name).unwrap()];
-        let number = |name: &str| get(name).parse::<u64>().unwrap_or(0);
-        let six = get("ip.src").is_empty();
-        let icmp = !get("icmp.type").is_empty() || !get("icmpv6.type").is_empty();
-        let (protocol, transport) = match (icmp, get("tcp.srcport"), get("udp.srcport")) {
-            (true, ..) => ("icmp", 8),
-            // A later fragment: it has no ports.
-            (_, "", "") => ("udp", 0),
-            (_, "", _) => ("udp", 8),
-            _ => ("tcp", number("tcp.hdr_len")),
-        };
-        let end = |side: &str| {
-            let port = if icmp { "" } else { get(&format!("{protocol}.{side}port")) };
-            match (six, port) {
-                (false, "") => get(&format!("ip.{side}")).to_string(),
-                (true, "") => get(&format!("ipv6.{side}")).to_string(),
-                (false, port) => format!("{}:{port}", get(&format!("ip.{side}"))),
-                (true, port) => format!("[{}]:{port}", get(&format!("ipv6.{side}"))),
-            }
-        };
-        let mut ends = [end("src"), end("dst")];
-        ends.sort_unstable();
-        let mut name = format!("{protocol} {} {}", ends[0], ends[1]);
-        if protocol == "tcp" {
-            let of_name: &mut Vec<String> = streams.entry(name.clone()).or_default();
-            let stream = get("tcp.stream").to_string();
-            if !of_name.contains(&stream) {
-                of_name.push(stream.clone());
-            }
-            let place = of_name.iter().position(|known| *known == stream).unwrap();
-            name += &"+".repeat(place);
-        }
-        let network = if six { 40 } else { number("ip.hdr_len") };
-        let total = if six { 40 + number("ipv6.plen") } else { number("ip.len") };
-        let counts = flows.entry(name).or_default();
-        counts.packets += 1;
-        counts.all += number("frame.len");
-        counts.network += network;
-        counts.transport += transport;
-        counts.application += total - network - transport;
-        counts.retransmissions += u64::from(!get("tcp.analysis.retransmission").is_empty());
-        counts.out_of_order += u64::from(!get("tcp.analysis.out_of_order").is_empty());
-    }
-    flows
-}
-
-/// Runs a shell script in a network namespace of its own, in `folder`, with socklab on its PATH.
-fn in_namespace(folder: &Path, script: &str) {
-    let programs = Path::new(SOCKLAB).parent().unwrap().display().to_string();
-    let path = format!("{programs}:{}", std::env::var("PATH").unwrap());
-    let lossy = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lossy.py");
-    // `capture INTERFACE FILE`, `done_capturing`, and `ready FILE TEXT`, which waits for a text.
-    let prelude = format!(
-        r#"set -e
-        LOSSY={lossy}
-        ready() {{ n=0; until grep -q "$2" "$1" 2>/dev/null; do n=$((n+1)); test $n -lt 400; sleep 0.05; done; }}
-        capture() {{ tcpdump -Z root -i "$1" -U -w "$2" 2>capture.log & CAPTURE=$!; ready capture.log listening; }}
-        done_capturing() {{ sleep 0.5; kill -INT $CAPTURE; wait $CAPTURE; }}
-        "#
-    );
-    let mut command = Command::new("unshare");
-    command.args(["-n", "sh", "-c", &(prelude + script)]).current_dir(folder).env("PATH", path);
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
-
-/// Whether captures can be made and compared here.
-fn can_capture() -> bool {
-    let programs = ["tcpdump", "tshark", "unshare", "ip", "python3", "ping"];
-    let missing = programs.iter().find(|program| !installed(program));
-    can_run(is_root(), "captures need root")
-        && can_run(missing.is_none(), &format!("{} is missing", missing.unwrap_or(&"")))
-}
 
 #[test]
 fn udp_icmp_ipv6_and_fragments_are_counted_as_tshark_counts_them() {
     if !can_capture() {
         return;
     }
-    let scratch = Scratch::new("mixed");
+    let scratch = Folder::new();
     // The loopback interface with an Ethernet's MTU, so that a long datagram is cut into fragments. The
     // last datagram meets a closed port: ICMP.
     in_namespace(
@@ -216,11 +42,11 @@ fn udp_icmp_ipv6_and_fragments_are_counted_as_tshark_counts_them() {
         ping -q -c 3 -i 0.2 127.0.0.1
         ping -q -c 3 -i 0.2 ::1
         socklab udp-sender 127.0.0.1 9
-        done_capturing
+        done_capturing 127.0.0.1
         kill $A $B $C; wait
         "#,
     );
-    let capture = scratch.file("mixed.pcap");
+    let capture = scratch.0.join("mixed.pcap");
     let (ours, theirs) = (ours(&capture), theirs(&capture));
     let count = |flows: &BTreeMap<String, Counts>, prefix: &str| {
         flows.keys().filter(|name| name.starts_with(prefix)).count()
@@ -250,7 +76,7 @@ fn retransmissions_are_those_that_tshark_finds() {
     }
     let (mut found, mut both_views) = (0, 0);
     for (percent, delay, seed) in [(5, 5, 1), (8, 0, 2)] {
-        let scratch = Scratch::new(&format!("loss-{percent}"));
+        let scratch = Folder::new();
         in_namespace(
             &scratch.0,
             &format!(
@@ -264,12 +90,12 @@ fn retransmissions_are_those_that_tshark_finds() {
                 for n in 1 2 3; do head -c 60000 /dev/urandom | timeout 60 socklab echo-client 10.9.0.2 5000 - >/dev/null; done
                 head -c 100000 /dev/urandom | od -An -tx1 >long
                 for n in 1 2; do timeout 60 socklab message-client 10.9.0.2 5001 "$(head -c 100000 long)"; done
-                done_capturing
+                done_capturing 10.9.0.2
                 kill $A $B $L; wait
                 "#
             ),
         );
-        let capture = scratch.file("loss.pcap");
+        let capture = scratch.0.join("loss.pcap");
         let (ours, theirs) = (ours(&capture), theirs(&capture));
         // How Wireshark divides what is not in order into its two counts depends on a guess or two that
         // we do not follow into the last corner: about one flow in a hundred has one segment in the other
@@ -310,7 +136,7 @@ fn wireshark_shows_the_sensor_protocol() {
     if !can_capture() {
         return;
     }
-    let scratch = Scratch::new("dissector");
+    let scratch = Folder::new();
     in_namespace(
         &scratch.0,
         r#"
@@ -325,7 +151,7 @@ fn wireshark_shows_the_sensor_protocol() {
             { printf 'SL\001\001\000\006\000\100'; head -c 56 /dev/urandom; } | tr '\0' '\1' >noise
             socklab udp-sender 127.0.0.1 7001 "$(cat noise)" 2>/dev/null || true
         done
-        done_capturing
+        done_capturing 127.0.0.1
         kill $A; wait
         "#,
     );
@@ -337,7 +163,7 @@ fn wireshark_shows_the_sensor_protocol() {
         assert!(!out.contains("Lua Error") && !err.contains("Lua"), "{out}\n{err}");
         out.lines().count()
     };
-    let capture = scratch.file("sensor.pcap");
+    let capture = scratch.0.join("sensor.pcap");
     for (filter, expected) in [
         ("sensor.type == 1 && !sensor.crc.bad && tcp", 9),
         ("sensor.type == 1 && !sensor.crc.bad && udp", 9),
@@ -355,19 +181,15 @@ fn wireshark_shows_the_sensor_protocol() {
     let reading = [&[1, 7, 1, 1, 4][..]].concat();
     let at = bytes.windows(reading.len()).position(|window| window == reading).unwrap();
     bytes[at + 7] ^= 1;
-    let damaged = scratch.file("damaged.pcap");
+    let damaged = scratch.0.join("damaged.pcap");
     fs::write(&damaged, bytes).unwrap();
     assert_eq!(count(&damaged, "sensor.crc.bad") - count(&capture, "sensor.crc.bad"), 1);
 }
 
 #[test]
 fn files_that_are_no_captures_and_captures_that_are_damaged() {
-    let scratch = Scratch::new("files");
-    let file = |name: &str, bytes: &[u8]| {
-        let path = scratch.file(name);
-        fs::write(&path, bytes).unwrap();
-        path.display().to_string()
-    };
+    let scratch = Folder::new();
+    let file = |name: &str, bytes: &[u8]| scratch.file(name, bytes);
     let mut header = [&[0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0][..], &[0; 12], &[1, 0, 0, 0]].concat();
     let empty = socklab(&["traffic", &file("empty", &header)], b"");
     assert_eq!((empty.code, empty.out.len()), (0, 1), "{empty:#?}");

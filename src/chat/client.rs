@@ -61,7 +61,6 @@ pub fn run(args: &Args) -> Result<(), Error> {
             Typed::Line(line) => wire::send_line(&connection, &line)?,
             Typed::End => break,
             Typed::PeerLeft => {
-                screen::prompt("\n");
                 while show_line(&mut lines)? {}
                 return Ok(());
             }

@@ -261,12 +261,10 @@ impl Turn<'_> {
         let mut asked = Duration::ZERO;
         if !wire::has_left(connection)? {
             asked = REACTION;
-            match self.seat().keyboard.line(&format!("to {client}> "), Some(connection))? {
-                Typed::PeerLeft => screen::prompt("\n"),
-                typed => {
-                    self.seat().answered = Some((client, Instant::now()));
-                    return Ok(typed);
-                }
+            let typed = self.seat().keyboard.line(&format!("to {client}> "), Some(connection))?;
+            if typed != Typed::PeerLeft {
+                self.seat().answered = Some((client, Instant::now()));
+                return Ok(typed);
             }
         }
         self.seat().broken_off = Some(Instant::now() + asked);

@@ -29,7 +29,7 @@
 //! Nothing is encrypted, and private is private only from the other members. A line that has been put
 //! into outboxes is not stored: whoever is dropped misses it.
 
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,7 +40,7 @@ use super::outbox::Outbox;
 use super::pace::Pace;
 use super::{phrase, wire};
 use crate::kit::args::Args;
-use crate::kit::error::Error;
+use crate::kit::error::{is_not_now, Error};
 use crate::kit::line::{Ending, LineBuffer};
 use crate::kit::serve::{serve, Limits};
 use crate::kit::sys::poll::{poll, Watched, PEER_ENDED, READABLE, WRITABLE};
@@ -361,9 +361,4 @@ impl Member<'_> {
         }
         Ok(())
     }
-}
-
-/// Whether a non-blocking call only says "not now".
-fn is_not_now(why: &io::Error) -> bool {
-    matches!(why.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }

@@ -13,8 +13,9 @@
 //! No `listen` and no `accept`: there is no connection. One socket takes the datagrams of every
 //! sender, each whole or not at all, in whatever order they arrive.
 //!
-//! Limits: it answers nobody, so it need not fear reflection, and shows datagrams from every port. While this program prints, datagrams wait in the socket's buffer; what does not fit is
-//! dropped by the kernel without a word (`netstat -su` counts it as "receive buffer errors").
+//! Limits: it answers nobody, so it need not fear reflection, and shows datagrams from every port. While
+//! this program prints, datagrams wait in the socket's buffer; what does not fit is dropped by the kernel
+//! without a word (`netstat -su` counts it as "receive buffer errors").
 
 use crate::kit::args::Args;
 use crate::kit::error::Error;

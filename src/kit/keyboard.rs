@@ -16,7 +16,8 @@ use super::screen;
 use super::sys::poll::{poll, Watched, PEER_ENDED, READABLE};
 use super::sys::terminal;
 
-/// The longest line taken from the keyboard, or from the file or pipe in its place.
+/// The longest line taken from the file or pipe in the keyboard's place; a longer one comes as several.
+/// (A terminal has its own limit, 4,095 bytes.)
 pub const LONGEST: usize = 1 << 20;
 
 /// What came of waiting for the keyboard.
@@ -54,12 +55,28 @@ impl Keyboard {
 
     /// Shows `prompt` to a person and waits for a line, watching `peer` meanwhile. A peer that has
     /// left is reported before a line that is ready: there is nobody to send it to. The line stays
-    /// for the next call, or for [`Keyboard::discard`].
+    /// for the next call, or for [`Keyboard::discard`]. A prompt that nobody answers is closed by a newline,
+    /// so that what is shown next does not stand behind it.
     pub fn line(&mut self, prompt: &str, peer: Option<&TcpStream>) -> Result<Typed, Error> {
-        let mut ready = self.ready();
-        if ready.is_none() {
+        let ready = self.ready();
+        let asked = ready.is_none() && !prompt.is_empty();
+        if asked {
             screen::prompt(prompt);
         }
+        let typed = self.wait_for_line(ready, prompt, peer)?;
+        if asked && !matches!(typed, Typed::Line(_)) {
+            screen::prompt("\n");
+        }
+        Ok(typed)
+    }
+
+    /// The same, with the prompt on the screen already unless something is `ready`.
+    fn wait_for_line(
+        &mut self,
+        mut ready: Option<Typed>,
+        prompt: &str,
+        peer: Option<&TcpStream>,
+    ) -> Result<Typed, Error> {
         loop {
             let timeout = ready.is_some().then_some(Duration::ZERO);
             let mut watched = vec![Watched::new(&self.input, READABLE)];

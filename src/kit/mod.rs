@@ -16,13 +16,11 @@
 //! | [`mod@line`] | lines of bounded length out of any stream of bytes |
 //! | [`keyboard`] | lines typed by the user, while a peer is watched |
 //! | [`screen`] | transcript, diagnostics and prompts; peers' bytes escaped |
-//! | [`clock`] | time stamps |
-//! | [`http_date`] | dates as HTTP writes them |
+//! | [`clock`], [`http_date`], [`mail_date`] | time stamps, and dates as HTTP and mail write them |
 //! | [`progress`] | a progress bar, on a terminal |
 //! | [`save`] | a file from the network: whole under its name, or not there |
 //! | [`stats`] | what a pinger says at the end: loss, min/avg/max/mdev |
 //! | [`checksum`] | the Internet checksum |
-//! | [`clock`], [`mail_date`] | time stamps, and the date as mail writes it |
 //! | [`tls`] | a stream encrypted by the system's OpenSSL, the server's name always verified |
 //! | [`random`] | a small seeded generator |
 //! | [`wire`] | binary messages in network byte order, CRC-32 |
@@ -30,6 +28,8 @@
 
 pub mod address;
 pub mod args;
+#[cfg(test)]
+mod args_tests;
 mod awake;
 pub mod checksum;
 pub mod clock;

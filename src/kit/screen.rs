@@ -6,6 +6,8 @@
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use super::error::Error;
 
@@ -39,6 +41,11 @@ fn escape_character(character: char, shown: &mut String) {
         }
         printable => shown.push(printable),
     }
+}
+
+/// A file's name for a message: it may have come with a download, and may be any bytes but `/` and NUL.
+pub fn file_name(path: &Path) -> String {
+    escape(path.as_os_str().as_bytes())
 }
 
 /// Prints one line of the transcript and flushes it, so that a reader at the other end of a pipe

@@ -18,7 +18,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::address::canonical;
-use super::error::Error;
+use super::error::{is_not_now, Error};
 use super::places::{say_unfinished, Trouble, PATIENCE};
 use super::serve::{say_served, Limits};
 use super::sys::poll::{poll, Watched, READABLE, WRITABLE};
@@ -246,9 +246,4 @@ fn report(client: SocketAddr, outcome: Result<bool, Error>) -> bool {
         Err(error) => screen::note(&format!("{client}: {error}")),
     }
     false
-}
-
-/// Whether a non-blocking call only says "not now".
-fn is_not_now(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }

@@ -1,16 +1,18 @@
 //! Ctrl-C and SIGTERM: who is told, and how long replies under way may take.
 //!
 //! `main` calls [`start`] before any other thread exists. From then on one thread waits for the two
-//! signals, and for SIGHUP (the terminal has gone), and every other thread is never interrupted by them. What a signal does:
+//! signals, and for SIGHUP (the terminal has gone), and every other thread is never interrupted by
+//! them. What a signal does:
 //!
 //! - by default (clients) the process leaves at once with 128 + its number, as a shell would say it:
 //!   130 for SIGINT; [`leave_with`] chooses another code;
 //! - after [`graceful`] (servers) the first signal sets a flag that [`requested`] reads and wakes
 //!   whoever is blocked; the program then ends by itself, and is ended when it takes longer than the
-//!   grace it asked for. A second signal ends it at once.
+//!   grace it asked for. A second signal ends it at once, or makes it hurry ([`hurry_with`]). (One that
+//!   comes before a server has said that it listens finds no server yet: it just leaves, with 130 or 143.)
 //!
-//! SIGQUIT (Ctrl-\) ends a program as everywhere, except one that has something to say in between:
-//! [`on_quit`].
+//! SIGQUIT (Ctrl-\) ends a program as everywhere, except one that has something to say in between
+//! ([`on_quit`]), and one that would leave something behind ([`ask_on_quit`]).
 
 use std::io;
 use std::process;
@@ -42,15 +44,32 @@ struct Plan {
     wake: Vec<Box<dyn Fn() + Send>>,
     /// What a program that just leaves does before.
     tidy: Vec<Box<dyn Fn() + Send>>,
-    /// What SIGQUIT does instead of ending the process.
-    quit: Option<Box<dyn Fn() + Send>>,
+    quit: Quit,
+    /// What the second signal does instead of ending the process.
+    hurry: Option<Box<dyn Fn() + Send>>,
+}
+
+/// What SIGQUIT does.
+enum Quit {
+    /// It ends the process at once: what a user presses Ctrl-\ for.
+    Kills,
+    /// It is a question, and this answers it.
+    Tells(Box<dyn Fn() + Send>),
+    /// It is a request to end, like the other signals.
+    Asks,
 }
 
 /// The signals that the thread waits for. SIGHUP stands last: `start` may leave it out.
 const WATCHED: [i32; 4] = [signal::SIGINT, signal::SIGTERM, signal::SIGQUIT, signal::SIGHUP];
 
-static PLAN: Mutex<Plan> =
-    Mutex::new(Plan { code: None, grace: None, wake: Vec::new(), tidy: Vec::new(), quit: None });
+static PLAN: Mutex<Plan> = Mutex::new(Plan {
+    code: None,
+    grace: None,
+    wake: Vec::new(),
+    tidy: Vec::new(),
+    quit: Quit::Kills,
+    hurry: None,
+});
 static REQUESTED: AtomicBool = AtomicBool::new(false);
 static SPARED: AtomicBool = AtomicBool::new(false);
 
@@ -85,8 +104,8 @@ pub fn graceful(grace: Duration, wake: impl Fn() + Send + 'static) {
     plan.wake.push(Box::new(wake));
 }
 
-/// Runs `body`, during which Ctrl-C does nothing to this process: a terminal sends it to every program
-/// in the foreground, and it is meant for the one that `body` waits for.
+/// Runs `body`, during which Ctrl-C and Ctrl-\ do nothing to this process: a terminal sends them to
+/// every program in the foreground, and they are meant for the one that `body` waits for.
 pub fn spared<T>(body: impl FnOnce() -> T) -> T {
     SPARED.store(true, Ordering::SeqCst);
     let result = body();
@@ -94,9 +113,21 @@ pub fn spared<T>(body: impl FnOnce() -> T) -> T {
     result
 }
 
+/// From now on a second signal calls `hurry`, and it takes a third one to end a graceful program at once:
+/// for one that would leave something behind. Its grace is not longer for that.
+pub fn hurry_with(hurry: impl Fn() + Send + 'static) {
+    plan().hurry = Some(Box::new(hurry));
+}
+
 /// From now on SIGQUIT calls `tell`, in the thread that waits for signals, and the program goes on.
 pub fn on_quit(tell: impl Fn() + Send + 'static) {
-    plan().quit = Some(Box::new(tell));
+    plan().quit = Quit::Tells(Box::new(tell));
+}
+
+/// From now on SIGQUIT is a request to end, like the other signals: for a program that would leave
+/// something behind if it were killed.
+pub fn ask_on_quit() {
+    plan().quit = Quit::Asks;
 }
 
 /// Whether a graceful program has been asked to stop.
@@ -121,7 +152,8 @@ fn plan() -> MutexGuard<'static, Plan> {
 fn watch() {
     let first = loop {
         let first = next_signal(None).unwrap_or(signal::SIGTERM);
-        if first != signal::SIGINT || !SPARED.load(Ordering::SeqCst) {
+        let typed = matches!(first, signal::SIGINT | signal::SIGQUIT);
+        if !(typed && SPARED.load(Ordering::SeqCst)) {
             break first;
         }
     };
@@ -138,8 +170,16 @@ fn watch() {
     request();
     thread::sleep(ECHO);
     let _ = next_signal(Some(Duration::ZERO));
-    if let Some(second) = next_signal(Some((grace + LAST_WORDS).saturating_sub(ECHO))) {
-        process::exit(128 + second);
+    let deadline = Instant::now() + (grace + LAST_WORDS).saturating_sub(ECHO);
+    let next = || next_signal(Some(deadline.saturating_duration_since(Instant::now())));
+    let mut again = next();
+    let hurry = plan().hurry.take();
+    if let (Some(_), Some(hurry)) = (again, hurry) {
+        hurry();
+        again = next();
+    }
+    if let Some(last) = again {
+        process::exit(128 + last);
     }
     // In a thread of its own, and waited for only a moment: standard error may be a full pipe that
     // nobody empties, and that may be what holds the program up.
@@ -156,9 +196,10 @@ fn next_signal(timeout: Option<Duration>) -> Option<i32> {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         match signal::wait(&WATCHED, left) {
             Ok(Some(signal::SIGQUIT)) => match &plan().quit {
-                Some(tell) => tell(),
+                Quit::Tells(tell) => tell(),
+                Quit::Asks => return Some(signal::SIGQUIT),
                 // Returns only if the system refuses; then it counts as the polite request.
-                None => return signal::die_of(signal::SIGQUIT).err().map(|_| signal::SIGTERM),
+                Quit::Kills => return signal::die_of(signal::SIGQUIT).err().map(|_| signal::SIGTERM),
             },
             Ok(Some(number)) => return Some(number),
             Ok(None) if left.is_none_or(|left| !left.is_zero()) => {}

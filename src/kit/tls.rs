@@ -9,6 +9,7 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 
 use super::error::Error;
+use super::screen::file_name;
 use super::sys::tls::{Engine, Failure, Step};
 use super::sys::{dl, tls};
 
@@ -26,7 +27,7 @@ pub fn client(ca: Option<&Path>) -> Result<Context, Error> {
     }
     Context::client(ca).map_err(|failure| match ca {
         Some(file) => {
-            let (file, why) = (file.display(), failure.text);
+            let (file, why) = (file_name(file), failure.text);
             Error::Failed(format!("{file} has no certificates to trust: {why} (it must be PEM)"))
         }
         None => Error::Failed(format!("cannot use the system's certificates: {}", failure.text)),
@@ -39,7 +40,7 @@ pub fn server(certificate: &Path, key: &Path) -> Result<Context, Error> {
     readable(certificate)?;
     readable(key)?;
     Context::server(certificate, key).map_err(|failure| {
-        let (certificate, key, why) = (certificate.display(), key.display(), failure.text);
+        let (certificate, key, why) = (file_name(certificate), file_name(key), failure.text);
         Error::Failed(format!("cannot use {certificate} with {key}: {why} (both PEM, the key unencrypted)"))
     })
 }
@@ -55,7 +56,7 @@ fn installed() -> Result<(), Error> {
 fn readable(file: &Path) -> Result<(), Error> {
     match std::fs::File::open(file) {
         Ok(_) => Ok(()),
-        Err(why) => Err(Error::io(format!("cannot read {}", file.display()), &why)),
+        Err(why) => Err(Error::io(format!("cannot read {}", file_name(file)), &why)),
     }
 }
 

@@ -61,6 +61,9 @@ pub struct Usage {
     pub operands: &'static [Operand],
     /// The flags.
     pub flags: &'static [Flag],
+    /// Those flags that must be given. The usage line shows them without brackets; which one is missing, and
+    /// what it is for, the exercise says itself.
+    pub required: &'static [&'static str],
     /// Whether everything after the last operand is a list of values, as in `pack FORMAT VALUE…`;
     /// the string is what the usage line calls one of them. Flags end with the first operand.
     pub list: Option<&'static str>,
@@ -73,7 +76,8 @@ pub struct Usage {
 
 impl Usage {
     /// Takes nothing; the start for `..Usage::NONE`.
-    pub const NONE: Usage = Usage { operands: &[], flags: &[], list: None, flags_anywhere: false, notes: "" };
+    pub const NONE: Usage =
+        Usage { operands: &[], flags: &[], required: &[], list: None, flags_anywhere: false, notes: "" };
 
     /// The usage line: `usage: socklab echo-client [--timeout SECONDS] [HOST] [PORT]`.
     pub fn line(&self, exercise: &str) -> String {
@@ -81,7 +85,9 @@ impl Usage {
         for flag in self.flags {
             let name = if flag.short.is_empty() { flag.name } else { flag.short };
             let space = if flag.value.is_empty() { "" } else { " " };
-            line += &format!(" [{name}{space}{}]", flag.value);
+            let shown = format!("{name}{space}{}", flag.value);
+            let required = self.required.contains(&flag.name);
+            line += &if required { format!(" {shown}") } else { format!(" [{shown}]") };
         }
         for operand in self.operands {
             line += &match operand.default {
@@ -236,6 +242,8 @@ mod tests {
         assert_eq!(usage.line("x"), line);
         let usage = Usage { operands: &[REQUIRED], list: Some("VALUE"), ..Usage::NONE };
         assert_eq!(usage.line("pack"), "usage: socklab pack HOST [VALUE…]");
+        let usage = Usage { flags: FLAGS, required: &["--count", "--bind"], ..Usage::NONE };
+        assert_eq!(usage.line("x"), "usage: socklab x --bind ADDR -c N [--once] [-6]");
         assert_eq!(Usage::NONE.line("x"), "usage: socklab x");
     }
 

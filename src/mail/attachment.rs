@@ -15,6 +15,7 @@ use super::base64;
 use super::header;
 use crate::kit::error::Error;
 use crate::kit::progress::Progress;
+use crate::kit::screen;
 
 /// The beginnings of the formats that are known, and what mail calls them.
 const MARKS: [(&[u8], &str); 5] = [
@@ -44,7 +45,7 @@ pub struct Attachment {
 impl Attachment {
     /// Opens a file. It stays open until it is sent, so that it cannot be exchanged meanwhile.
     pub fn open(path: &Path) -> Result<Attachment, Error> {
-        let shown = || format!("cannot attach {}", path.display());
+        let shown = || format!("cannot attach {}", screen::file_name(path));
         let open = || {
             let mut file = File::open(path)?;
             let about = file.metadata()?;

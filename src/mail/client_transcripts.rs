@@ -147,11 +147,20 @@ fn refused_at_each_step() {
     let letter = letter(&["bob@example.org"], "x");
     let way_out = "RSET\r\nQUIT\r\n";
     for (pieces, error, end) in [
-        (&["554 no service\r\n"][..], "the server does not serve us: 554 no service", ""),
         (
-            &["220 x\r\n", "500 ?\r\n", "550 go away\r\n"],
+            &["554 no service\r\n", "221 bye\r\n"][..],
+            "the server does not serve us: 554 no service",
+            "QUIT\r\n",
+        ),
+        (
+            &["220 x\r\n", "500 ?\r\n", "550 go away\r\n", "221 bye\r\n"],
             "the server refuses HELO: 550 go away",
-            "HELO [127.0.0.1]\r\n",
+            "HELO [127.0.0.1]\r\nQUIT\r\n",
+        ),
+        (
+            &["220 x\r\n", "450 not now\r\n", "221 bye\r\n"],
+            "the server refuses EHLO: 450 not now (try again later)",
+            "EHLO [127.0.0.1]\r\nQUIT\r\n",
         ),
         (
             &["220 x\r\n", "421 busy\r\n"],
@@ -222,7 +231,7 @@ fn refused_at_each_step() {
         let (heard, _, outcome) = client(&letter, pieces);
         assert_eq!(failure(outcome), error);
         assert!(heard.ends_with(end), "{error}: {heard}");
-        assert_eq!(heard.contains("QUIT"), end == way_out, "{error}: {heard}");
+        assert_eq!(heard.contains("QUIT"), end.ends_with("QUIT\r\n"), "{error}: {heard}");
     }
 }
 
@@ -255,9 +264,16 @@ fn starttls_with_bytes_in_clear_behind_the_consent_is_refused() {
     let dialogue = Dialogue::new(Script::new(&["220 go\r\n250 injected\r\n"]), None, show);
     let error = failure(dialogue.start_tls(Ok).map(|_| ()));
     assert_eq!(error, "bytes in clear arrived after STARTTLS: the connection cannot be trusted");
-    let dialogue = Dialogue::new(Script::new(&["454 not now\r\n"]), None, Box::new(|_: &str| Ok(())));
+    let shown = Rc::new(RefCell::new(Vec::new()));
+    let lines = Rc::clone(&shown);
+    let show = move |line: &str| {
+        lines.borrow_mut().push(line.to_string());
+        Ok(())
+    };
+    let dialogue = Dialogue::new(Script::new(&["454 not now\r\n", "221 bye\r\n"]), None, Box::new(show));
     let error = failure(dialogue.start_tls(Ok).map(|_| ()));
     assert_eq!(error, "the server refuses STARTTLS: 454 not now (try again later)");
+    assert_eq!(shown.borrow()[2..], ["C: QUIT", "S: 221 bye"]);
 }
 
 #[test]

@@ -260,7 +260,7 @@ impl<'a, S: Wire> Conversation<'a, S> {
         (self.service.show)(&format!(
             "{}: from <{from}> to {to}: {size} bytes, {}",
             self.client,
-            file.display()
+            screen::file_name(file)
         ))
     }
 

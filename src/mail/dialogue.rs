@@ -94,7 +94,7 @@ impl<S: Wire> Dialogue<S> {
     pub fn greeting(&mut self) -> Result<(), Error> {
         self.allow(COMMAND_TIME);
         let reply = self.reply()?;
-        self.expect(&reply, Class::Done, "does not serve us")
+        self.require(&reply, "does not serve us")
     }
 
     /// Introduces the client as `name` and learns what the server can do: EHLO, and where that is not
@@ -102,11 +102,11 @@ impl<S: Wire> Dialogue<S> {
     pub fn hello(&mut self, name: &str) -> Result<Extensions, Error> {
         let reply = self.exchange(&Command::new(format!("EHLO {name}"))?, COMMAND_TIME)?;
         if reply.class() != Class::No {
-            self.expect(&reply, Class::Done, "refuses EHLO")?;
+            self.require(&reply, "refuses EHLO")?;
             return Ok(Extensions::from_reply(&reply));
         }
         let reply = self.exchange(&Command::new(format!("HELO {name}"))?, COMMAND_TIME)?;
-        self.expect(&reply, Class::Done, "refuses HELO")?;
+        self.require(&reply, "refuses HELO")?;
         Ok(Extensions::default())
     }
 
@@ -180,7 +180,7 @@ impl<S: Wire> Dialogue<S> {
         secure: impl FnOnce(S) -> Result<T, Error>,
     ) -> Result<Dialogue<T>, Error> {
         let reply = self.exchange(&Command::new("STARTTLS".to_string())?, COMMAND_TIME)?;
-        self.expect(&reply, Class::Done, "refuses STARTTLS")?;
+        self.require(&reply, "refuses STARTTLS")?;
         let (mut stream, early) = self.lines.into_parts();
         if !early.is_empty() {
             let text = "bytes in clear arrived after STARTTLS: the connection cannot be trusted";
@@ -246,6 +246,16 @@ impl<S: Wire> Dialogue<S> {
         }
         let hint = if reply.class() == Class::NotNow { " (try again later)" } else { "" };
         Err(Error::Failed(format!("the server {what}: {}{hint}", reply.text())))
+    }
+
+    /// The same for a step without which there is no going on: says QUIT before it errs, because a client
+    /// must not close without (RFC 5321, 4.1.1.10).
+    fn require(&mut self, reply: &Reply, what: &str) -> Result<(), Error> {
+        let outcome = self.expect(reply, Class::Done, what);
+        if outcome.is_err() {
+            self.quit()?;
+        }
+        outcome
     }
 
     /// Sends the message's lines and the final dot.

@@ -29,6 +29,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::kit::error::Error;
+use crate::kit::screen;
 
 /// Mail is its owner's business.
 const FOLDER_MODE: u32 = 0o700;
@@ -57,8 +58,9 @@ impl Maildir {
             }
             File::open(folder.join("new"))
         };
-        let new =
-            open().map_err(|why| Error::io(format!("cannot use the mailbox {}", folder.display()), &why))?;
+        let new = open().map_err(|why| {
+            Error::io(format!("cannot use the mailbox {}", screen::file_name(folder)), &why)
+        })?;
         let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         // A slash cannot be part of a name, and a colon begins a mail reader's marks.
         let host = host.trim().replace(['/', ':'], "_");

@@ -77,6 +77,7 @@ const FLAGS: &[Flag] = &[
 /// What `mail-client` takes.
 pub const USAGE: Usage = Usage {
     flags: FLAGS,
+    required: &["--server", "--from", "--to"],
     notes: "The exit code is 0 only when every recipient was accepted and the message is queued.",
     ..Usage::NONE
 };
@@ -218,7 +219,7 @@ fn required<'a>(args: &'a Args, flag: &'static str, what: &str) -> Result<&'a st
 
 /// The text of a file, or of standard input for `-`; at most `most` bytes of UTF-8.
 fn read_text(file: &Path, most: u64) -> Result<String, Error> {
-    let shown = file.display();
+    let shown = screen::file_name(file);
     let mut bytes = Vec::new();
     let read = if file == Path::new("-") {
         io::stdin().lock().take(most + 1).read_to_end(&mut bytes)

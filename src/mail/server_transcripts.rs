@@ -9,7 +9,7 @@ use super::client_transcripts::failure;
 use super::content::LONGEST_WIRE_LINE;
 use super::conversation::{Conversation, Ended, Service, Trouble};
 use super::maildir::Maildir;
-use super::session::{Rules, MOST_ERRORS, MOST_RECIPIENTS};
+use super::session::{Rules, MOST_ERRORS, MOST_RECIPIENTS, MOST_SURPLUS};
 use super::wire::script::Script;
 use crate::kit::error::Error;
 use crate::kit::random::Random;
@@ -190,6 +190,13 @@ fn a_flood_of_errors_or_recipients_ends() {
     let (heard, _) = server.hears(&format!("EHLO x\r\nMAIL FROM:<a@x>\r\n{many}"));
     assert_eq!(heard.matches("250 the recipient is noted").count(), MOST_RECIPIENTS);
     assert!(heard.ends_with("452 at most 100 recipients a message\r\n"), "{heard}");
+    let flood = "RCPT TO:<b@x>\r\n".repeat(MOST_RECIPIENTS + MOST_SURPLUS as usize + 10);
+    // Counted for each message anew.
+    let before = format!("EHLO x\r\nMAIL FROM:<a@x>\r\n{many}RSET\r\n");
+    let (heard, ended) = server.hears(&format!("{before}MAIL FROM:<a@x>\r\n{flood}"));
+    assert_eq!(heard.matches("452 ").count() as u32, MOST_SURPLUS, "the last of them is answered with 421");
+    assert!(heard.ends_with("421 lab too many recipients\r\n"), "{heard}");
+    assert_eq!(ended.unwrap(), Ended::Closed);
 }
 
 #[test]

@@ -21,6 +21,11 @@ pub const MOST_RECIPIENTS: usize = 100;
 /// After so many refused commands a client is let go: it guesses, floods, or does not speak SMTP.
 pub const MOST_ERRORS: u32 = 20;
 
+/// After so many recipients of one message beyond the most a client is let go too. An honest one goes on
+/// with the rest of its list, to learn who has to wait for the next message (RFC 5321, 4.5.3.1.10), so
+/// these are no errors.
+pub const MOST_SURPLUS: u32 = 1000;
+
 /// What a server is set up to do.
 #[derive(Debug, Clone)]
 pub struct Rules {
@@ -59,12 +64,14 @@ pub struct Session<'a> {
     secure: bool,
     envelope: Option<Envelope>,
     errors: u32,
+    /// Recipients of this message beyond the most.
+    surplus: u32,
 }
 
 impl<'a> Session<'a> {
     /// For a client that has just connected.
     pub fn new(rules: &'a Rules) -> Session<'a> {
-        Session { rules, client: None, extended: false, secure: false, envelope: None, errors: 0 }
+        Session { rules, client: None, extended: false, secure: false, envelope: None, errors: 0, surplus: 0 }
     }
 
     /// The same client inside TLS: everything it said before is forgotten (RFC 3207, 4.2).
@@ -80,11 +87,16 @@ impl<'a> Session<'a> {
     /// Takes one command, read with a limit that a command may not exceed.
     pub fn command(&mut self, line: &Line) -> Step {
         let step = self.answer(line);
-        if let Step::Reply(Reply { code: 500.., .. }) = step {
-            self.errors += 1;
-            if self.errors >= MOST_ERRORS {
-                return Step::Close(self.reply(421, "too many errors"));
-            }
+        match step {
+            Step::Reply(Reply { code: 500.., .. }) => self.errors += 1,
+            Step::Reply(Reply { code: 452, .. }) => self.surplus += 1,
+            _ => return step,
+        }
+        if self.errors >= MOST_ERRORS {
+            return Step::Close(self.reply(421, "too many errors"));
+        }
+        if self.surplus >= MOST_SURPLUS {
+            return Step::Close(self.reply(421, "too many recipients"));
         }
         step
     }
@@ -167,6 +179,7 @@ impl<'a> Session<'a> {
             }
         }
         self.envelope = Some(Envelope { from, to: Vec::new() });
+        self.surplus = 0;
         Reply::new(250, "the sender is noted")
     }
 

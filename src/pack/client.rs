@@ -47,7 +47,8 @@ pub const USAGE: Usage = Usage {
     flags: FLAGS,
     list: Some("VALUE"),
     flags_anywhere: true,
-    notes: "without values and with the default format it sends the sheet's: 1 4 2.7",
+    notes: "Without values and with the default format it sends the sheet's: 1 4 2.7",
+    ..Usage::NONE
 };
 
 /// Runs `pack-client`.

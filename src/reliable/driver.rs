@@ -357,7 +357,8 @@ impl Port {
     ) -> Result<(), Error> {
         let listener = &mut self.listener;
         self.wire.send(|datagram| listener.transmit(datagram, Instant::now()).map(Some));
-        self.wire.wait(listener.wake(), deadline)?;
+        let wake = if listener.has_news() { Some(Instant::now()) } else { listener.wake() };
+        self.wire.wait(wake, deadline)?;
         self.wire.receive(|from, datagram, socket| {
             if !super::ours(datagram) {
                 other(from, datagram, socket);

@@ -220,13 +220,19 @@ impl Listener {
         None
     }
 
-    /// When `transmit` has to be asked again even though nothing was received or sent; at once while there
-    /// are events, for `transmit` itself may bring one about.
+    /// When `transmit` has to be asked again even though nothing was received or sent.
     pub fn wake(&self) -> Option<Instant> {
-        if !self.ready.is_empty() || !self.answers.is_empty() || !self.news.is_empty() {
+        if !self.ready.is_empty() || !self.answers.is_empty() {
             return self.now;
         }
         self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// Whether `event` may have something to tell: `transmit` too can bring an event about, by a timer. Who
+    /// handles all events at once looks here before it waits; who leaves some for later does not, or
+    /// would never wait.
+    pub fn has_news(&self) -> bool {
+        !self.news.is_empty()
     }
 
     /// The next event, the conversations taking turns. Each `Message` frees a place in that peer's window, so

@@ -48,9 +48,13 @@ const LEAST_LIFE: Duration = Duration::from_secs(10);
 const QUEUE: f64 = 1.25;
 /// The most loss that is put down to chance.
 const MOST_CHANCE: f64 = 0.2;
+/// A handful of packets more than two pipes, for the smallest ones.
+const SPARE: f64 = 8.0;
 /// What is left of the packets under way after a cut (CUBIC's factor), but never less than a pipe: what is
-/// given up is the share of the queue.
+/// given up is the share of the queue. And never less than so many packets: the smallest pipes need them between
+/// two acknowledgements.
 const CUT: f64 = 0.7;
+const FLOOR: f64 = 12.0;
 /// By how many packets the window may grow in each round trip after a cut, and how much more in each than in the
 /// one before: slowly while others want the link too, faster when nobody takes what is left of it.
 const GROW: f64 = 0.1;
@@ -162,7 +166,7 @@ impl Model {
             self.cut_round = self.round;
             self.recovered = Some(news.next);
             let left = (news.flying_before as f64).min(self.ceiling) * CUT;
-            self.ceiling = left.max(self.pipe());
+            self.ceiling = left.max(self.pipe()).max(FLOOR);
             if self.phase == Phase::StartUp {
                 self.phase = Phase::Drain;
             }
@@ -253,8 +257,8 @@ impl Model {
         let window = match self.phase {
             Phase::Look(_) => self.pipe() / 2.0,
             // A second pipe is for what was lost and is not known to be, and for acknowledgements on
-            // their way; a handful more keeps the smallest pipes from running dry.
-            _ => (2.0 * self.pipe() + 8.0).min(self.ceiling),
+            // their way.
+            _ => (2.0 * self.pipe() + SPARE).min(self.ceiling),
         };
         (window as usize).max(2 * LEAST_WINDOW)
     }

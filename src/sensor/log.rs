@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 
 use super::reading::Reading;
 use crate::kit::error::Error;
+use crate::kit::screen;
 
 /// The first line.
 pub const HEADING: &str = "time,peer,transport,device,seq,kind,value,unit";
@@ -40,7 +41,8 @@ pub struct Log {
 impl Log {
     /// Opens a log to append to, or begins one. Errs for a file that is none of ours.
     pub fn open(path: &Path) -> Result<Log, Error> {
-        Log::begin_at(path).map_err(|why| Error::io(format!("cannot open the log {}", path.display()), &why))
+        Log::begin_at(path)
+            .map_err(|why| Error::io(format!("cannot open the log {}", screen::file_name(path)), &why))
     }
 
     /// The same, with the system's error.

@@ -20,6 +20,7 @@ use super::relay::Direction;
 use super::state::{self, Made, State};
 use crate::kit::error::{reason, Error};
 use crate::kit::random::Random;
+use crate::kit::sys::process::die_with_parent;
 use crate::kit::sys::tap;
 use crate::kit::{screen, stop};
 
@@ -92,7 +93,7 @@ impl Network {
             let (namespace, name) = (self.namespace(&node.name), &node.interfaces[port].name);
             // An interface that the user has set down stays down; that is no reason to wait for ever.
             while Instant::now() < deadline {
-                let line = output("ip", &["-n", &namespace, "-o", "link", "show", "dev", name])?;
+                let line = asked(&["-n", &namespace, "-o", "link", "show", "dev", name])?;
                 if has_noticed(&line, plugged) {
                     break;
                 }
@@ -132,16 +133,14 @@ impl Network {
             let number = namespace::number(&namespace);
             self.namespaces.push(Made { name: namespace.clone(), number });
             state.note(&namespace, number)?;
-            // IPv6 would send router solicitations and neighbour discovery of its own; the lab is IPv4.
-            inside(&namespace, "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6 2>/dev/null; true")?;
+            inside(&namespace, &settings(node.kind))?;
             ip(&["-n", &namespace, "link", "set", "lo", "up"])?;
-            match node.kind {
-                Kind::Router => inside(&namespace, "echo 1 > /proc/sys/net/ipv4/ip_forward")?,
-                Kind::Switch => {
-                    ip(&["-n", &namespace, "link", "add", "name", &node.name, "type", "bridge"])?;
-                    ip(&["-n", &namespace, "link", "set", &node.name, "up"])?;
-                }
-                Kind::Host => {}
+            if node.kind == Kind::Switch {
+                // One that listened for multicast groups would join one itself, at a random moment, and
+                // that frame would draw a lot of its own: `--seed` would lose other packets.
+                let bridge = ["type", "bridge", "mcast_snooping", "0"];
+                ip(&[&["-n", &namespace, "link", "add", "name", &node.name], &bridge[..]].concat())?;
+                ip(&["-n", &namespace, "link", "set", &node.name, "up"])?;
             }
         }
         Ok(())
@@ -156,8 +155,12 @@ impl Network {
                 let (name, namespace) = (&node.interfaces[port].name, self.namespace(&node.name));
                 let device = File::open(namespace::path(&namespace))
                     .and_then(|namespace| tap::open_inside(&namespace, name));
-                devices
-                    .push(device.map_err(|why| Error::io(format!("cannot make the cable to {name}"), &why))?);
+                devices.push(device.map_err(|why| {
+                    Error::Failed(format!(
+                        "cannot make the cable to {name}: {} (it takes /dev/net/tun: modprobe tun)",
+                        reason(&why)
+                    ))
+                })?);
             }
             let [one, other] = link.ends.map(|(node, port)| &self.plan.nodes[node].interfaces[port].name);
             let mut start = |name: &str, from: &File, to: &File| {
@@ -204,12 +207,28 @@ impl Drop for Network {
                 clean = false;
             }
         }
+        // `topology exec` may have brought one in meanwhile; without their names nobody can any more.
+        self.end_programs();
         if let Some(state) = self.state.take().filter(|_| clean) {
             if let Err(error) = state.remove() {
                 screen::note(&error.to_string());
             }
         }
     }
+}
+
+/// What a node's part of the kernel is told, as a line for its shell. A new namespace begins with the
+/// settings of the machine around it, and those differ: one that runs containers forwards, for instance.
+fn settings(kind: Kind) -> String {
+    let forward = u8::from(kind == Kind::Router);
+    // A strict reverse path filter drops packets that come in where answers would not go out, without a
+    // word; here a way back that is another one is something to look at. IPv6 would send router
+    // solicitations and neighbour discovery of its own; the lab is IPv4, and some kernels have no IPv6.
+    format!(
+        "cd /proc/sys/net && echo {forward} >ipv4/ip_forward && \
+         for filter in ipv4/conf/*/rp_filter; do echo 0 >$filter || exit; done && \
+         if test -d ipv6; then echo 1 >ipv6/conf/all/disable_ipv6; fi"
+    )
 }
 
 /// Errs, without a word, when the program has been asked to stop: building takes a moment.
@@ -233,7 +252,7 @@ fn has_noticed(line: &str, plugged: bool) -> bool {
 
 /// Runs `ip` and waits for it. Errs with what it said.
 pub fn ip(words: &[&str]) -> Result<(), Error> {
-    output("ip", words).map(drop)
+    asked(words).map(drop)
 }
 
 /// Runs a line of our own with the shell of a namespace.
@@ -241,23 +260,36 @@ fn inside(namespace: &str, line: &str) -> Result<(), Error> {
     ip(&["netns", "exec", namespace, "sh", "-c", line])
 }
 
-/// Runs a program of the system's and returns what it printed. Errs with what it complained of.
-fn output(program: &str, words: &[&str]) -> Result<String, Error> {
-    // A group of its own: Ctrl-C is for us, and must not end it half-way.
-    let output = Command::new(program).args(words).stdin(Stdio::null()).process_group(0).output();
-    let output = output.map_err(|why| {
-        Error::Failed(format!("cannot run {program}: {} (Debian: apt-get install iproute2)", reason(&why)))
+/// Runs `ip` and returns what it printed. Errs with what it complained of.
+pub fn asked(words: &[&str]) -> Result<String, Error> {
+    let mut ip = Command::new("ip");
+    // A group of its own: Ctrl-C is for us, and must not end it half-way. But killed with us, so that
+    // nothing is made any more when `clean` comes to look.
+    ip.args(words).stdin(Stdio::null()).process_group(0);
+    die_with_parent(&mut ip);
+    let output = ip.output().map_err(|why| {
+        Error::Failed(format!("cannot run ip: {} (Debian: apt-get install iproute2)", reason(&why)))
     })?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(Error::Failed(format!("{program} {}: {}", words.join(" "), said.trim())))
+    let said = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ");
+    // A container's root, for instance, may be root by name only.
+    let allowed = ["not permitted", "denied"].iter().all(|word| !said.contains(word));
+    let needed = if allowed { String::new() } else { format!(" ({})", super::NEEDED) };
+    Err(Error::Failed(format!("ip {}: {said}{needed}", words.join(" "))))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_routers_forward() {
+        assert!(settings(Kind::Router).contains("echo 1 >ipv4/ip_forward"));
+        assert!(settings(Kind::Host).contains("echo 0 >ipv4/ip_forward"));
+        assert!(settings(Kind::Switch).contains("echo 0 >ipv4/ip_forward"));
+    }
 
     #[test]
     fn what_ip_says_about_a_cable() {

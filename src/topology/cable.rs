@@ -46,9 +46,18 @@ impl Cable {
         Cable { quality, random, free, leaving, last }
     }
 
-    /// Changes what it does to frames that come from now on.
-    pub fn change(&mut self, quality: Quality) {
+    /// Changes what it does to frames that come from now on. Returns whether that took another cable: a
+    /// rate or a delay is how a cable is made, and what was on the old one must not hold up the new one
+    /// (a frame at 1 bit per second takes hours). A change of loss leaves the traffic alone.
+    pub fn change(&mut self, quality: Quality) -> bool {
+        let made_like = |quality: Quality| (quality.rate, quality.delay, quality.jitter);
+        let another = made_like(quality) != made_like(self.quality);
         self.quality = quality;
+        if another {
+            (self.free, self.last) = (Duration::ZERO, Duration::ZERO);
+            self.leaving.clear();
+        }
+        another
     }
 
     /// Takes a frame of `length` bytes at `now`, which never goes back.
@@ -128,6 +137,16 @@ mod tests {
         assert_eq!(cable.take(Duration::ZERO, 1250), Fate::Dropped);
         // 3 ms later all three are on the wire, for a second, and the queue is empty.
         assert!(matches!(cable.take(3 * MS, 1250), Fate::Arrives(_)));
+    }
+
+    #[test]
+    fn a_slow_cable_does_not_hold_up_the_one_that_replaces_it() {
+        let fast = cable(10, 30, 0.0);
+        let mut cable = new(Quality { rate: Some(1), delay: 60_000 * MS, ..PLAIN });
+        assert_eq!(cable.take(MS, 1250), Fate::Arrives(MS + Duration::from_secs(10_000 + 60)));
+        assert!(!cable.change(Quality { loss: 5.0, rate: Some(1), delay: 60_000 * MS, ..PLAIN }));
+        assert!(cable.change(fast));
+        assert_eq!(cable.take(2 * MS, 1250), Fate::Arrives(33 * MS));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::plan::Quality;
+use super::plan::{Quality, FASTEST, LONGEST_DELAY};
 
 /// What the user wants.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,25 +62,21 @@ impl Change {
                 number(100.0).map(Change::Loss).ok_or(format!("{value}: not a percentage from 0 to 100"))
             }
             "delay" => {
-                let delay = number(LONGEST_DELAY).map(|delay| Duration::from_secs_f64(delay / 1e3));
-                delay.map(Change::Delay).ok_or(format!("{value}: not milliseconds from 0 to {LONGEST_DELAY}"))
+                let longest = LONGEST_DELAY.as_millis();
+                let delay = number(longest as f64).map(|delay| Duration::from_secs_f64(delay / 1e3));
+                delay.map(Change::Delay).ok_or(format!("{value}: not milliseconds from 0 to {longest}"))
             }
             "rate" if value == "none" => Ok(Change::Rate(None)),
             "rate" => {
-                let rate = number(FASTEST).map(|rate| (rate * 1e6) as u64).filter(|rate| *rate > 0);
-                let rate = rate.ok_or(format!("{value}: not Mbit/s up to {FASTEST}, or none"))?;
+                let fastest = FASTEST as f64 / 1e6;
+                let rate = number(fastest).map(|rate| (rate * 1e6).round() as u64).filter(|rate| *rate > 0);
+                let rate = rate.ok_or(format!("{value}: not Mbit/s up to {fastest}, or none"))?;
                 Ok(Change::Rate(Some(rate)))
             }
             _ => Err(LINK.to_string()),
         }
     }
 }
-
-/// Milliseconds: a minute. A packet is on its way to the Moon for 1,300, to Mars for 180,000 and more.
-const LONGEST_DELAY: f64 = 60_000.0;
-
-/// Mbit/s. No cable of ours is faster than that.
-const FASTEST: f64 = 100_000.0;
 
 /// How `link` is used.
 const LINK: &str = "link A B up, link A B down, link A B loss 5, link A B delay 30, or link A B rate 10";
@@ -101,7 +97,7 @@ help, exit";
 
 /// Parses one line. `is_node` tells whether a word is the name of a node. Errs with what is wrong.
 pub fn parse(line: &str, is_node: impl Fn(&str) -> bool) -> Result<Command, String> {
-    let words = split(line)?;
+    let (words, background) = split(line)?;
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let node = |name: &str| match is_node(name) {
         true => Ok(name.to_string()),
@@ -109,6 +105,9 @@ pub fn parse(line: &str, is_node: impl Fn(&str) -> bool) -> Result<Command, Stri
     };
     Ok(match words[..] {
         [] => Command::Nothing,
+        [host, ..] if background && !is_node(host) => {
+            return Err(format!("{host}: only a program on a host can be put into the background"));
+        }
         ["nodes"] => Command::Nodes,
         ["links"] => Command::Links,
         ["dump"] => Command::Dump,
@@ -125,10 +124,6 @@ pub fn parse(line: &str, is_node: impl Fn(&str) -> bool) -> Result<Command, Stri
         ["link", ..] => return Err(LINK.to_string()),
         ["explain", ..] => return Err("explain A B, with the names of two nodes".to_string()),
         [host, ref rest @ ..] if is_node(host) => {
-            let (rest, background) = match rest {
-                [rest @ .., "&"] => (rest, true),
-                rest => (rest, false),
-            };
             if rest.is_empty() {
                 return Err(format!("{host}: and which command? for example: {host} ip addr"));
             }
@@ -138,13 +133,19 @@ pub fn parse(line: &str, is_node: impl Fn(&str) -> bool) -> Result<Command, Stri
     })
 }
 
-/// Splits a line at blanks. Single or double quotes keep blanks, `#` at the start of a word begins a
-/// comment, and a `&` that ends the last word stands for itself.
-fn split(line: &str) -> Result<Vec<String>, String> {
+/// Splits a line at blanks. Single or double quotes keep blanks, and `#` at the start of a word begins a
+/// comment. Also tells whether the line ends with a `&`, which is then taken off; one in quotes is text.
+fn split(line: &str) -> Result<(Vec<String>, bool), String> {
     let mut words: Vec<String> = Vec::new();
     let mut word: Option<String> = None;
     let mut quote = None;
-    for letter in line.trim_end().chars() {
+    let mut background = false;
+    for letter in line.chars() {
+        background = match letter {
+            '&' => quote.is_none(),
+            '#' => background && word.is_none(),
+            _ => background && letter.is_whitespace(),
+        };
         match (quote, letter) {
             (Some(open), _) if letter == open => quote = None,
             (None, '\'' | '"') => {
@@ -159,14 +160,13 @@ fn split(line: &str) -> Result<Vec<String>, String> {
     if let Some(open) = quote {
         return Err(format!("a quotation mark {open} is not closed"));
     }
-    match word {
-        Some(last) if last.len() > 1 && last.ends_with('&') => {
-            words.push(last.trim_end_matches('&').to_string());
-            words.push("&".to_string());
-        }
-        last => words.extend(last),
+    words.extend(word);
+    if background {
+        // Its own word, or the end of one.
+        let rest = words.pop().unwrap_or_default();
+        words.extend(rest.strip_suffix('&').filter(|rest| !rest.is_empty()).map(str::to_string));
     }
-    Ok(words)
+    Ok((words, background))
 }
 
 #[cfg(test)]
@@ -208,6 +208,12 @@ mod tests {
         assert_eq!(parsed("h1 socklab echo-server&"), Ok(run(&["socklab", "echo-server"], true)));
         assert_eq!(parsed("h1 echo 'a  b' \"c\" ''"), Ok(run(&["echo", "a  b", "c", ""], false)));
         assert_eq!(parsed("h1 echo a#b # c"), Ok(run(&["echo", "a#b"], false)));
+        assert_eq!(parsed("h1 sleep 5& # c"), Ok(run(&["sleep", "5"], true)));
+        assert_eq!(parsed("h1 echo a&#b"), Ok(run(&["echo", "a&#b"], false)));
+        // In quotes it is for another shell, or for nobody.
+        assert_eq!(parsed("h1 sh -c 'sleep 5 &'"), Ok(run(&["sh", "-c", "sleep 5 &"], false)));
+        assert_eq!(parsed("h1 echo '&'"), Ok(run(&["echo", "&"], false)));
+        assert_eq!(parsed("h1 echo '&' &"), Ok(run(&["echo", "&"], true)));
         // No shell: these are words like any other.
         assert_eq!(parsed("h1 echo $HOME | cat ;"), Ok(run(&["echo", "$HOME", "|", "cat", ";"], false)));
     }
@@ -226,6 +232,8 @@ mod tests {
             ("link h1 h4 colour 7", LINK),
             ("explain h1", "explain A B, with the names of two nodes"),
             ("h1 echo 'x", "a quotation mark ' is not closed"),
+            ("h1 &", "h1: and which command? for example: h1 ip addr"),
+            ("pingall &", "pingall: only a program on a host can be put into the background"),
         ] {
             assert_eq!(parsed(line), Err(why.to_string()), "{line}");
         }

@@ -6,8 +6,9 @@
 //! way; a way exists only if all the nodes along it happen to agree. And it exists twice: the answer
 //! needs a way back, which may be another one.
 //!
-//! Limits: it follows the main table's routes with one next hop. It does not know policy rules,
-//! firewalls, `blackhole` routes, or which of several source addresses a program has chosen.
+//! Limits: it follows the main table's routes with one next hop, over the plan's own interfaces. It does
+//! not know policy rules, firewalls, `blackhole` routes, or which of several source addresses a program
+//! has chosen.
 
 use std::cmp::Reverse;
 use std::net::Ipv4Addr;
@@ -28,14 +29,27 @@ pub struct Entry {
     pub device: String,
 }
 
+/// An address of an interface. An interface with two addresses is here twice.
+#[derive(Debug, Clone)]
+pub struct Port {
+    /// The interface's name.
+    pub name: String,
+    /// The address, and the network it is in.
+    pub address: Prefix,
+    /// Whether the interface is up, which is its user's to say (`ip link set … down`).
+    pub up: bool,
+    /// The number of the segment it is plugged into: what is joined by cables and switches is one
+    /// segment. `None` when the cable is out.
+    pub segment: Option<usize>,
+}
+
 /// What one node looks like from outside.
 #[derive(Debug, Clone, Default)]
 pub struct Seen {
     /// Its name.
     pub name: String,
-    /// Its interfaces, their addresses, and the number of the segment each is plugged into: what is
-    /// joined by cables and switches is one segment. `None` when the cable is out.
-    pub interfaces: Vec<(String, Prefix, Option<usize>)>,
+    /// Its addresses, in the order of its interfaces.
+    pub ports: Vec<Port>,
     /// Its routing table.
     pub routes: Vec<Entry>,
     /// Whether it forwards packets that are not for itself.
@@ -65,19 +79,25 @@ pub fn parse_route(line: &str) -> Option<Entry> {
     Some(Entry { to, via, device })
 }
 
+/// The interface that one line of `ip -o link` is about, if it is up:
+/// `2: h1-eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 …`.
+pub fn parse_up(line: &str) -> Option<&str> {
+    let mut words = line.split_whitespace().skip(1);
+    let (name, flags) = (words.next()?, words.next()?);
+    let mut flags = flags.trim_start_matches('<').trim_end_matches('>').split(',');
+    flags.any(|flag| flag == "UP").then(|| name.trim_end_matches(':'))
+}
+
 impl View {
     fn find(&self, name: &str) -> Option<&Seen> {
         self.0.iter().find(|node| node.name == name)
     }
 
-    /// Who has an address: in that segment if anybody there has it, otherwise elsewhere; and the segment
-    /// in which it is.
-    fn owner(&self, address: Ipv4Addr, segment: Option<usize>) -> Option<(&Seen, Option<usize>)> {
-        let ports = self.0.iter().flat_map(|node| node.interfaces.iter().map(move |port| (node, port)));
-        let mut owners: Vec<_> =
-            ports.filter(|(_, port)| port.1.address == address).map(|(node, port)| (node, port.2)).collect();
-        owners.sort_by_key(|(_, there)| there.is_none() || *there != segment);
-        owners.into_iter().next()
+    /// Who has an address, and where: in that segment if anybody there has it, otherwise elsewhere.
+    fn owner(&self, address: Ipv4Addr, segment: Option<usize>) -> Option<(&Seen, &Port)> {
+        let ports = self.0.iter().flat_map(|node| node.ports.iter().map(move |port| (node, port)));
+        let owners = ports.filter(|(_, port)| port.address.address == address);
+        owners.min_by_key(|(_, port)| (port.segment.is_none() || port.segment != segment, !port.up))
     }
 
     /// The way from one node to an address: a line for each hop, and at its end whether it arrives.
@@ -132,18 +152,22 @@ impl View {
                 "{told}\n    WRONG: {hop} is {name}'s own address; a route must name a neighbour"
             ));
         }
-        let here = node.interfaces.iter().find(|port| port.0 == route.device).and_then(|port| port.2);
+        let here = node.ports.iter().find(|port| port.name == route.device).and_then(|port| port.segment);
         let Some((next, there)) = self.owner(hop, here) else {
             return Err(format!(
                 "{told}\n    WRONG: nobody has the address {hop}, so nobody answers the ARP request"
             ));
         };
-        if here.is_none() || here != there {
-            let other = &next.name;
+        let other = &next.name;
+        if here.is_none() || here != there.segment {
+            let device = &route.device;
             return Err(format!(
-                "{told}\n    WRONG: {other} has {hop}, but no cable leads there from {}",
-                route.device
+                "{told}\n    WRONG: {other} has {hop}, but no cable leads there from {device}"
             ));
+        }
+        if !there.up {
+            let down = &there.name;
+            return Err(format!("{told}\n    WRONG: {other} has {hop}, but its interface {down} is down"));
         }
         Ok((told, next))
     }
@@ -167,7 +191,7 @@ impl View {
 
 impl Seen {
     fn has(&self, address: Ipv4Addr) -> bool {
-        self.interfaces.iter().any(|port| port.1.address == address)
+        self.ports.iter().any(|port| port.address.address == address)
     }
 }
 
@@ -181,27 +205,25 @@ mod tests {
     fn view(plan: &Plan) -> View {
         let segments = plan.segments(|_| true);
         let nodes = plan.nodes.iter().enumerate().map(|(number, node)| {
-            let interfaces: Vec<_> = node
-                .interfaces
-                .iter()
-                .enumerate()
-                .filter_map(|(port, interface)| {
-                    Some((interface.name.clone(), interface.address?, segments.get(&(number, port)).copied()))
-                })
-                .collect();
-            let near = interfaces.iter().map(|(name, address, _)| Entry {
-                to: address.network(),
+            let ports = node.interfaces.iter().enumerate().filter_map(|(port, interface)| {
+                let (name, address) = (interface.name.clone(), interface.address?);
+                let segment = segments.get(&(number, port)).copied();
+                Some(Port { name, address, up: true, segment })
+            });
+            let ports: Vec<Port> = ports.collect();
+            let near = ports.iter().map(|port| Entry {
+                to: port.address.network(),
                 via: None,
-                device: name.clone(),
+                device: port.name.clone(),
             });
             let far = node.routes.iter().map(|route| {
-                let device =
-                    interfaces.iter().find(|port| port.1.contains(route.via)).map(|port| port.0.clone());
+                let device = ports.iter().find(|port| port.address.contains(route.via));
+                let device = device.map(|port| port.name.clone());
                 Entry { to: route.to, via: Some(route.via), device: device.unwrap_or_default() }
             });
             let routes = near.clone().chain(far).collect();
             let forwards = node.kind == crate::topology::plan::Kind::Router;
-            Seen { name: node.name.clone(), interfaces: interfaces.clone(), routes, forwards }
+            Seen { name: node.name.clone(), ports, routes, forwards }
         });
         View(nodes.collect())
     }
@@ -239,7 +261,7 @@ mod tests {
         let mut view = tutorial();
         for (name, new) in [("h4", "10.1.0.1/24"), ("h3", "10.1.0.2/24")] {
             let node = view.0.iter_mut().find(|node| node.name == name).unwrap();
-            node.interfaces[0].1 = Prefix::parse(new).unwrap();
+            node.ports[0].address = Prefix::parse(new).unwrap();
         }
         let (lines, arrives) = view.way("h4", address("10.0.0.2"));
         assert!(!arrives);
@@ -271,9 +293,14 @@ mod tests {
         assert!(no_forwarding.starts_with("h2: WRONG: it is a host"), "{no_forwarding}");
         let unplugged = broken(&|view| {
             let h3 = find(view, "h3");
-            view.0[h3].interfaces[1].2 = None;
+            view.0[h3].ports[1].segment = None;
         });
         assert!(unplugged.contains("no cable leads there"), "{unplugged}");
+        let down = broken(&|view| {
+            let h3 = find(view, "h3");
+            view.0[h3].ports[1].up = false;
+        });
+        assert!(down.ends_with("WRONG: h3 has 192.168.0.1, but its interface h3-eth1 is down"), "{down}");
         let nobody = broken(&|view| {
             let h1 = find(view, "h1");
             view.0[h1].routes.last_mut().unwrap().via = Some(address("10.0.0.9"));
@@ -304,5 +331,15 @@ mod tests {
         assert_eq!(parse_route("10.9.9.9 via 10.0.0.1 dev x").unwrap().to.length, 32);
         assert_eq!(parse_route("blackhole 10.0.0.0/8"), None);
         assert_eq!(parse_route(""), None);
+    }
+
+    #[test]
+    fn lines_of_ip_link() {
+        let up = "2: h1-eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc pfifo_fast state UP";
+        assert_eq!(parse_up(up), Some("h1-eth0"));
+        assert_eq!(parse_up("2: h1-eth0: <NO-CARRIER,BROADCAST,UP> mtu 1500 state DOWN"), Some("h1-eth0"));
+        for down in ["2: h1-eth0: <BROADCAST,MULTICAST> mtu 1500", "2: x: <LOWER_UP> mtu", "2: x:", ""] {
+            assert_eq!(parse_up(down), None, "{down}");
+        }
     }
 }

@@ -1,8 +1,10 @@
 //! Programs inside the network: in a running one's own shell, from another terminal, and what is left
 //! of a killed one.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::build::ip;
@@ -17,7 +19,7 @@ use crate::kit::sys::process::with_signals;
 /// becomes this program; no shell looks at the words. Programs that start others by name, as a shell
 /// does, find `socklab` too: its folder is the last one on their PATH.
 pub fn process(plan: &Plan, namespace: &str, words: &[String]) -> Command {
-    let myself = std::env::current_exe().ok();
+    let myself = myself();
     let mut process = Command::new("ip");
     process.args(["netns", "exec", namespace]);
     for (number, word) in words.iter().enumerate() {
@@ -28,11 +30,26 @@ pub fn process(plan: &Plan, namespace: &str, words: &[String]) -> Command {
         };
     }
     if let Some(folder) = myself.as_deref().and_then(Path::parent) {
-        let path = std::env::var("PATH").unwrap_or_default();
-        process.env("PATH", format!("{path}:{}", folder.display()));
+        let mut path =
+            std::env::var_os("PATH").filter(|path| !path.is_empty()).unwrap_or(DEFAULT_PATH.into());
+        path.push(":");
+        path.push(folder);
+        process.env("PATH", path);
     }
     with_signals(&mut process);
     process
+}
+
+/// Where programs are found when nobody says. Not nowhere: an empty entry would be the current folder.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// This program's file. When it has been built anew while it runs, the kernel calls the old file
+/// `… (deleted)`, and the new one has its name.
+fn myself() -> Option<PathBuf> {
+    let path = std::env::current_exe().ok()?;
+    let name = path.as_os_str().as_bytes();
+    let name = name.strip_suffix(b" (deleted)").filter(|_| !path.exists()).unwrap_or(name);
+    Some(PathBuf::from(OsStr::from_bytes(name)))
 }
 
 /// `topology exec [--net ID] HOST COMMAND…`: becomes the program, in the network that runs.
@@ -75,28 +92,41 @@ fn running(id: Option<&str>) -> Result<Found, Error> {
     }
 }
 
-/// `topology clean`: removes what killed runs have left, and nothing that runs or that is not ours.
+/// `topology clean`: removes what killed runs have left, and nothing that runs or that is not ours. One
+/// that cannot be removed does not keep the others.
 pub fn clean() -> Result<(), Error> {
     // Held to the end: until then nobody can begin to run what is being removed.
     let register = state::register()?;
+    let mut outcome = Ok(());
     for found in register.found.iter().filter(|found| !found.running) {
-        let (ours, others): (Vec<_>, Vec<_>) = found
-            .made
-            .iter()
-            .filter(|made| namespace::exists(&made.name))
-            .partition(|made| state::is_ours(made));
-        // Programs that the killed run had started may still be inside, and would keep it alive.
-        let numbers: Vec<u64> = ours.iter().filter_map(|made| made.number).collect();
-        namespace::end_programs(&numbers);
-        for made in ours {
-            ip(&["netns", "del", &made.name])?;
-            screen::say(&format!("removed {}", made.name))?;
+        match remove(found) {
+            Err(Error::OutputClosed) => return Err(Error::OutputClosed),
+            Err(error) => {
+                screen::note(&format!("{} is not removed: {error}", found.id));
+                outcome = Err(Error::Exit(1));
+            }
+            Ok(()) => screen::say(&format!("forgot {}", found.id))?,
         }
-        for made in others {
-            screen::note(&format!("left {}: it is not the one that {} had made", made.name, found.id));
-        }
-        found.forget()?;
-        screen::say(&format!("forgot {}", found.id))?;
     }
-    Ok(())
+    outcome
+}
+
+/// Removes what one killed run has left.
+fn remove(found: &Found) -> Result<(), Error> {
+    let made = || found.made.iter().filter(|made| namespace::exists(&made.name));
+    if made().any(|made| made.number.is_some() && made.number == namespace::own()) {
+        return Err(Error::Failed("this terminal is inside it, so leave that first".to_string()));
+    }
+    let (ours, others): (Vec<_>, Vec<_>) = made().partition(|made| state::is_ours(made));
+    // Programs that the killed run had started may still be inside, and would keep it alive.
+    let numbers: Vec<u64> = ours.iter().filter_map(|made| made.number).collect();
+    namespace::end_programs(&numbers);
+    for made in ours {
+        ip(&["netns", "del", &made.name])?;
+        screen::say(&format!("removed {}", made.name))?;
+    }
+    for made in others {
+        screen::note(&format!("left {}: it is not the one that {} had made", made.name, found.id));
+    }
+    found.forget()
 }

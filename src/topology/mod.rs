@@ -73,20 +73,28 @@ const ENTERED: &str = "SOCKLAB_USER_NAMESPACE";
 /// Runs `topology`.
 pub fn run(args: &Args) -> Result<(), Error> {
     let words: Vec<&str> = args.list().iter().map(|word| text(word)).collect::<Result<_, Error>>()?;
-    match (args.text("NAME"), &words[..]) {
+    let (name, seed) = (args.text("NAME"), args.count_if("--seed"));
+    if seed.is_some() && ["exec", "clean", "picture"].contains(&name) {
+        return Err(Error::Usage(format!("--seed is for a network that is built, not for {name}")));
+    }
+    match (name, &words[..]) {
         ("exec", words) => as_root().and_then(|()| inside::exec(words)),
         ("clean", []) => as_root().and_then(|()| inside::clean()),
         ("picture", []) => screen::payload(picture::svg(&networks::tutorial()).as_bytes()),
         ("picture", [name]) => screen::payload(picture::svg(&plan(name)?).as_bytes()),
         ("clean" | "picture", [_, word, ..]) | ("clean", [word]) => Err(too_many(word)),
-        (name, []) => build(name, args.count_if("--seed")),
+        (name, []) => build(name, seed),
         // The words of `exec` are not ours, so the parser takes no flag after NAME for us.
-        (name, ["--seed", seed]) => match seed.parse() {
-            Ok(seed) => build(name, Some(seed)),
-            Err(_) => Err(Error::Usage(format!("--seed {}: not a whole number", escape(seed.as_bytes())))),
-        },
+        (name, ["--seed", seed]) => build(name, Some(number(seed)?)),
+        (name, [word]) if word.starts_with("--seed=") => build(name, Some(number(&word["--seed=".len()..])?)),
         (_, [word, ..]) => Err(too_many(word)),
     }
+}
+
+/// The value of `--seed`.
+fn number(text: &str) -> Result<u64, Error> {
+    let wrong = || Error::Usage(format!("--seed {}: not a whole number", escape(text.as_bytes())));
+    text.parse().map_err(|_| wrong())
 }
 
 /// Builds the network of that name and reads commands for it.
@@ -109,10 +117,10 @@ fn text(word: &OsString) -> Result<&str, Error> {
 /// The built-in network of that name.
 fn plan(name: &str) -> Result<plan::Plan, Error> {
     networks::find(name).ok_or_else(|| {
-        let near = nearest(name, networks::NAMES.into_iter());
-        let hint = near.map_or(format!("there are {}", networks::NAMES.join(" and ")), |near| {
-            format!("did you mean {near}?")
-        });
+        let names = networks::names();
+        let near = nearest(name, names.iter().copied());
+        let hint =
+            near.map_or(format!("there are {}", names.join(" and ")), |near| format!("did you mean {near}?"));
         Error::Usage(format!("there is no network {}: {hint}", escape(name.as_bytes())))
     })
 }
@@ -128,7 +136,8 @@ fn as_root() -> Result<(), Error> {
 }
 
 /// Runs this program again as root of a user namespace of its own, with a private `/run`, where the
-/// system allows it. Only for building: another terminal cannot enter such a network.
+/// system allows it. Only for building: another terminal cannot enter such a network. All of it lives in
+/// namespaces without a name, so after `kill -9` nothing is left but a program that had made itself a daemon.
 fn enter_user_namespace() -> Result<(), Error> {
     let allowed = Command::new("unshare").args(["-rnm", "true"]).output();
     let allowed = allowed.is_ok_and(|output| output.status.success());

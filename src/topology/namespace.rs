@@ -4,9 +4,11 @@
 //! name: the kernel knows a namespace by the inode number of that mount, which every process inside
 //! it shows as `/proc/PID/ns/net`. So it is the number that says whether something is ours.
 
+use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -38,6 +40,18 @@ pub fn any_begins_with(prefix: &str) -> bool {
     names.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
 }
 
+/// Whether the name stands for nothing: an empty file, on which no namespace is mounted yet, or any more.
+pub fn is_bare(name: &str) -> bool {
+    let folder = fs::metadata("/run/netns").map(|about| about.dev());
+    let named = path(name).symlink_metadata();
+    named.is_ok_and(|file| file.is_file() && file.len() == 0 && folder.is_ok_and(|dev| dev == file.dev()))
+}
+
+/// The number of the namespace that this process itself is in.
+pub fn own() -> Option<u64> {
+    fs::metadata("/proc/self/ns/net").ok().map(|own| own.ino())
+}
+
 /// The number of the namespace of that name; `None` when there is none, when the file is no
 /// namespace, and when it is the one that this process itself is in.
 pub fn number(name: &str) -> Option<u64> {
@@ -63,20 +77,35 @@ fn is_inside(pid: u32, number: u64) -> bool {
         && fs::metadata(format!("/proc/{pid}/ns/net")).is_ok_and(|namespace| namespace.ino() == number)
 }
 
-/// Ends every program in the namespaces: first asks, then kills.
+/// Whether somebody is impatient.
+static HURRY: AtomicBool = AtomicBool::new(false);
+
+/// From now on programs are killed without being asked first: the user has pressed Ctrl-C again.
+pub fn hurry() {
+    HURRY.store(true, Relaxed);
+}
+
+/// Ends every program in the namespaces: first asks, then kills. Looks again and again, for a program
+/// may start others meanwhile; each is asked once, because for many a second SIGTERM means "at once".
 pub fn end_programs(numbers: &[u64]) {
     for (signal, patience) in [(SIGTERM, END_WITHIN), (SIGKILL, KILL_WITHIN)] {
         let deadline = Instant::now() + patience;
-        for pid in numbers.iter().flat_map(|number| programs(*number)) {
-            // First the hold, then the look: from here on it is this process and no other.
-            let Ok(hold) = Hold::of(pid) else { continue };
-            if numbers.iter().any(|number| is_inside(pid, *number)) {
-                // An error says that it has ended by itself.
-                let _ = hold.signal(signal);
+        let mut told = HashSet::new();
+        loop {
+            let inside: Vec<u32> = numbers.iter().flat_map(|number| programs(*number)).collect();
+            if inside.is_empty() {
+                return;
             }
-        }
-        while numbers.iter().any(|number| is_busy(*number)) {
-            if Instant::now() >= deadline {
+            for pid in inside {
+                // First the hold, then the look: from here on it is this process and no other.
+                let Ok(hold) = Hold::of(pid) else { continue };
+                if numbers.iter().any(|number| is_inside(pid, *number)) && told.insert(pid) {
+                    // An error says that it has ended by itself.
+                    let _ = hold.signal(signal);
+                }
+            }
+            let impatient = signal == SIGTERM && HURRY.load(Relaxed);
+            if impatient || Instant::now() >= deadline {
                 break;
             }
             thread::sleep(LOOK_EVERY);

@@ -1,20 +1,21 @@
-//! The built-in networks. Copy one, change it, and give it a name in [`find`].
+//! The built-in networks. Copy one, change it, give it a name of its own, and add it to [`ALL`].
 
 use std::time::Duration;
 
 use super::plan::{cable, Plan, Quality, PLAIN};
 
+/// What `socklab topology NAME` can build.
+pub const ALL: [fn() -> Plan; 2] = [tutorial, continents];
+
 /// The network of that name.
 pub fn find(name: &str) -> Option<Plan> {
-    match name {
-        "tutorial" => Some(tutorial()),
-        "continents" => Some(continents()),
-        _ => None,
-    }
+    ALL.iter().map(|plan| plan()).find(|plan| plan.name == name)
 }
 
 /// The names that [`find`] knows.
-pub const NAMES: [&str; 2] = ["tutorial", "continents"];
+pub fn names() -> Vec<&'static str> {
+    ALL.iter().map(|plan| plan().name).collect()
+}
 
 /// SCC.231, part 2: two networks with a router each.
 ///
@@ -81,6 +82,7 @@ pub fn continents() -> Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::topology::command::{self, Command};
 
     #[test]
     fn the_sheets_network() {
@@ -98,18 +100,22 @@ mod tests {
 
     #[test]
     fn every_plan_can_be_built() {
-        for name in NAMES {
+        for name in names() {
             let net = find(name).unwrap();
             assert_eq!(net.name, name);
+            assert!(!["exec", "clean", "picture"].contains(&name), "{name} is a command");
             for node in &net.nodes {
+                let command = command::parse(&format!("{} true", node.name), |word| word == node.name);
+                assert!(matches!(command, Ok(Command::Run(..))), "{} is a command", node.name);
                 for port in &node.interfaces {
                     // IFNAMSIZ is 16 with the closing zero.
                     assert!(port.name.len() <= 15, "{}", port.name);
                 }
                 for route in &node.routes {
                     let near = node.interfaces.iter().filter_map(|port| port.address);
+                    let own = near.clone().any(|prefix| prefix.address == route.via);
                     let reachable = near.into_iter().any(|prefix| prefix.contains(route.via));
-                    assert!(reachable, "{}: {} is no neighbour", node.name, route.via);
+                    assert!(reachable && !own, "{}: {} is no neighbour", node.name, route.via);
                 }
             }
         }

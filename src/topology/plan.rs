@@ -95,12 +95,30 @@ pub struct Quality {
     pub rate: Option<u64>,
     /// How long a packet is on its way.
     pub delay: Duration,
-    /// The delay of each packet is off by up to this, either way.
+    /// The delay of each packet is off by up to this, either way; at most the delay itself.
     pub jitter: Duration,
     /// How many of 100 packets are lost.
     pub loss: f64,
     /// How many packets wait for the cable at most; the next one is dropped (tail drop).
     pub queue: usize,
+}
+
+/// The fastest cable, in bits per second. None of ours comes near it.
+pub const FASTEST: u64 = 100_000_000_000;
+
+/// The longest delay. A packet is on its way to the Moon for 1.3 seconds, to Mars for three minutes and
+/// more.
+pub const LONGEST_DELAY: Duration = Duration::from_secs(60);
+
+impl Quality {
+    /// Whether there can be such a cable.
+    fn is_possible(&self) -> bool {
+        self.rate.is_none_or(|rate| (1..=FASTEST).contains(&rate))
+            && self.delay <= LONGEST_DELAY
+            && self.jitter <= self.delay
+            && (0.0..=100.0).contains(&self.loss)
+            && self.queue >= 1
+    }
 }
 
 /// `100 Mbit/s, 30 ms, 1 % loss`; a plain one is `no limits`.
@@ -152,8 +170,9 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// A network without nodes.
+    /// A network without nodes. Its name is small letters and digits, as those of its nodes are.
     pub fn new(name: &'static str) -> Plan {
+        assert!(is_name(name, 16), "{name:?}: a letter and up to 15 letters and digits, all small");
         Plan { name, nodes: Vec::new(), links: Vec::new() }
     }
 
@@ -184,6 +203,7 @@ impl Plan {
     /// Lays a cable. Each end is a node's name and the address its new interface gets there, for
     /// instance `("h1", "10.0.0.2/24")`; a switch gets the address `""`.
     pub fn link(&mut self, one: (&str, &str), other: (&str, &str), quality: Quality) {
+        assert!(quality.is_possible(), "{} - {}: there is no such cable: {quality:?}", one.0, other.0);
         let ends = [one, other].map(|(node, address)| {
             let number = self.number(node);
             let node = &mut self.nodes[number];
@@ -243,8 +263,7 @@ impl Plan {
     /// A plan is written in code, so a wrong one is a mistake in the program and panics: in the test
     /// that builds every plan, before anything runs.
     fn node(&mut self, name: &str, kind: Kind) {
-        let letters = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
-        assert!(letters && (1..=8).contains(&name.len()), "{name:?}: 1 to 8 small letters and digits");
+        assert!(is_name(name, 8), "{name:?}: a letter and up to 7 letters and digits, all small");
         assert!(self.find(name).is_none(), "{name} is there twice");
         let (interfaces, routes) = (Vec::new(), Vec::new());
         self.nodes.push(Node { name: name.to_string(), kind, interfaces, routes });
@@ -254,6 +273,15 @@ impl Plan {
         let found = self.nodes.iter().position(|node| node.name == name);
         found.unwrap_or_else(|| panic!("there is no node {name}"))
     }
+}
+
+/// Whether `name` can name a node or a network. It becomes a part of file names; and it begins with a
+/// letter, because on a command line it stands for an address: `ping -c 10 h4` must keep its 10.
+fn is_name(name: &str, longest: usize) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    name.len() <= longest
+        && name.starts_with(|letter: char| letter.is_ascii_lowercase())
+        && name.bytes().all(plain)
 }
 
 #[cfg(test)]
@@ -272,6 +300,45 @@ mod tests {
         for wrong in ["10.0.0.1", "10.0.0.1/33", "10.0.0/24", "/24", "10.0.0.1/-1"] {
             assert!(Prefix::parse(wrong).is_none(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_mistake_in_a_plan_panics_before_anything_runs() {
+        let refused = |change: fn(&mut Plan)| {
+            std::panic::catch_unwind(|| {
+                let mut plan = Plan::new("test");
+                plan.host("h1", "10.0.0.1");
+                plan.switch("s1");
+                change(&mut plan);
+            })
+            .is_err()
+        };
+        assert!(!refused(|plan| plan.link(("h1", "10.0.0.2/24"), ("s1", ""), PLAIN)));
+        for name in ["", "h1", "10", "H2", "h-2", "../etc", "ninechars"] {
+            let nobody = std::panic::catch_unwind(|| {
+                let mut plan = Plan::new("test");
+                plan.router("h1");
+                plan.router(name);
+            });
+            assert!(nobody.is_err(), "{name:?}");
+        }
+        assert!(std::panic::catch_unwind(|| Plan::new("my-net")).is_err());
+        assert!(refused(|plan| plan.link(("h1", "10.0.0.2"), ("s1", ""), PLAIN)));
+        assert!(refused(|plan| plan.link(("h1", "10.0.0.2/24"), ("s1", "10.0.0.3/24"), PLAIN)));
+        assert!(refused(|plan| plan.link(("h1", "10.0.0.2/24"), ("h9", "10.0.0.3/24"), PLAIN)));
+        assert!(refused(|plan| plan.route("h1", "10.1.0.0", "10.0.0.1")));
+        for quality in [
+            Quality { rate: Some(0), ..PLAIN },
+            Quality { rate: Some(u64::MAX), ..PLAIN },
+            Quality { delay: Duration::MAX, ..PLAIN },
+            Quality { jitter: Duration::from_millis(1), ..PLAIN },
+            Quality { loss: 101.0, ..PLAIN },
+            Quality { loss: f64::NAN, ..PLAIN },
+            Quality { queue: 0, ..PLAIN },
+        ] {
+            assert!(!quality.is_possible(), "{quality:?}");
+        }
+        assert!(cable(100_000, 60_000, 100.0).is_possible());
     }
 
     #[test]

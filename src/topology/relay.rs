@@ -42,6 +42,12 @@ const SPIN: Duration = Duration::from_micros(60);
 /// fallen asleep more deeply and wakes later.
 const MOST_SPIN: Duration = Duration::from_micros(300);
 
+/// With more frames than this due within that time the link is busy, and nothing is spun: it would take a
+/// processor from those who send and receive. Some frames are then late together by less than a tenth of
+/// a millisecond, which is what they wait for each other anyway.
+const MANY: usize = 4;
+const SOON: Duration = Duration::from_millis(1);
+
 /// How long to wait when the interface is not up yet.
 const RETRY: Duration = Duration::from_millis(20);
 
@@ -52,7 +58,7 @@ pub struct Counters {
     pub delivered: AtomicU64,
     /// Frames that were lost by chance.
     pub lost: AtomicU64,
-    /// Frames that found the queue full, or the cable unplugged.
+    /// Frames that found the queue full or an end unplugged, or were on a cable that was replaced.
     pub dropped: AtomicU64,
 }
 
@@ -96,9 +102,17 @@ impl Direction {
         Ok(direction)
     }
 
-    /// Changes what the cable does to frames that come from now on.
+    /// Changes what the cable does to frames that come from now on. Where that takes another cable
+    /// ([`Cable::change`]), frames on the old one are lost.
     pub fn change(&self, quality: Quality) {
-        lock(&self.cable).change(quality);
+        let mut cable = lock(&self.cable);
+        if cable.change(quality) {
+            let mut wire = lock(&self.wire);
+            self.counters.dropped.fetch_add(wire.frames.len() as u64, Relaxed);
+            *wire = Wire::default();
+            // The writer may be waiting for a frame that is not there any more.
+            self.came.notify_one();
+        }
     }
 
     /// Plugs the cable in or out. What is on the wire still arrives.
@@ -121,8 +135,10 @@ impl Direction {
                 Err(_) => return,
             };
             let now = start.elapsed();
+            // Held until the frame is on the wire, so that it is not put on another cable's.
+            let mut cable = lock(&self.cable);
             let fate = match self.plugged.load(Relaxed) {
-                true => lock(&self.cable).take(now, length),
+                true => cable.take(now, length),
                 false => Fate::Dropped,
             };
             match fate {
@@ -142,8 +158,7 @@ impl Direction {
         }
         wire.bytes += frame.len() + BESIDE;
         wire.frames.push_back((at, frame.to_vec()));
-        // The writer sleeps without the lock until the first frame is due; only an empty wire is
-        // waited for with it.
+        // A writer that waits for an earlier frame need not know.
         if wire.frames.len() == 1 {
             self.came.notify_one();
         }
@@ -154,44 +169,55 @@ impl Direction {
         // Without it frames are up to 50 microseconds later; nothing else depends on it.
         let _ = tap::wake_precisely();
         loop {
-            let mut wire = lock(&self.wire);
-            let due = loop {
-                match wire.frames.front() {
-                    Some((due, _)) => break *due,
-                    None => wire = self.came.wait(wire).unwrap_or_else(PoisonError::into_inner),
-                }
+            let frame = self.next();
+            let counter = match to.write(&frame) {
+                Ok(_) => &self.counters.delivered,
+                // An interface that is down takes nothing (EIO), as in real life.
+                Err(_) => &self.counters.dropped,
             };
-            if due > Instant::now() {
+            counter.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Waits until a frame is due and takes it off the wire: sleeps until shortly before, and spins for
+    /// the rest.
+    fn next(&self) -> Vec<u8> {
+        let mut wire = lock(&self.wire);
+        loop {
+            let Some(&(due, _)) = wire.frames.front() else {
+                wire = self.came.wait(wire).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let now = Instant::now();
+            let left = due.saturating_duration_since(now);
+            let dense = wire.frames.get(MANY).is_some_and(|(at, _)| *at < now + SOON);
+            let spin = if dense { Duration::ZERO } else { (SPIN + left / 1000).min(MOST_SPIN) };
+            if left > spin {
+                let (again, slept) =
+                    self.came.wait_timeout(wire, left - spin).unwrap_or_else(PoisonError::into_inner);
+                wire = again;
+                if !slept.timed_out() {
+                    continue;
+                }
+            }
+            if !left.is_zero() {
                 drop(wire);
-                sleep_until(due);
+                while Instant::now() < due {
+                    std::hint::spin_loop();
+                }
                 wire = lock(&self.wire);
             }
-            let Some((_, frame)) = wire.frames.pop_front() else { continue };
-            wire.bytes -= frame.len() + BESIDE;
-            drop(wire);
-            match to.write(&frame) {
-                Ok(_) => drop(self.counters.delivered.fetch_add(1, Relaxed)),
-                // An interface that is down takes nothing, as in real life.
-                Err(error) if is_not_up(&error) => drop(self.counters.dropped.fetch_add(1, Relaxed)),
-                Err(_) => return,
+            // Another cable may have been put in its place meanwhile.
+            let is_due = wire.frames.front().is_some_and(|(at, _)| *at <= due);
+            if let Some((_, frame)) = is_due.then(|| wire.frames.pop_front()).flatten() {
+                wire.bytes -= frame.len() + BESIDE;
+                return frame;
             }
         }
     }
 }
 
-/// Sleeps until shortly before `due` and spins for the rest.
-fn sleep_until(due: Instant) {
-    let left = due.saturating_duration_since(Instant::now());
-    let spin = (SPIN + left / 1000).min(MOST_SPIN);
-    if left > spin {
-        thread::sleep(left - spin);
-    }
-    while Instant::now() < due {
-        std::hint::spin_loop();
-    }
-}
-
-/// Whether a TAP device only says that its interface is down: EBADFD on reading, EIO on writing.
+/// Whether a TAP device only says that its interface is not up yet, or that nothing was read.
 fn is_not_up(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EBADFD | libc::EIO | libc::EINTR | libc::EAGAIN))
 }

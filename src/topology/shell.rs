@@ -13,8 +13,8 @@
 //!
 //! Limits: Linux, IPv4, and root (or a system that lets users make namespaces). Cables are made by
 //! this program, so they are as fast as it is: about a gigabit per second and a tenth of a
-//! millisecond of delay beyond what is asked for. A second signal, or SIGKILL, ends it before it has
-//! taken the network down: `topology clean` does that then.
+//! millisecond of delay beyond what is asked for. A second Ctrl-C kills programs that do not end; a
+//! third one, or SIGKILL, ends it before it has taken the network down: `topology clean` does that then.
 
 use std::io::IsTerminal;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -26,6 +26,7 @@ use std::time::Duration;
 use super::build::Network;
 use super::command::{self, Command};
 use super::inside::process;
+use super::namespace;
 use super::plan::Plan;
 use super::show;
 use crate::kit::error::{reason, Error};
@@ -72,23 +73,28 @@ impl Drop for Leaving {
 pub fn run(plan: Plan, random: &mut Random) -> Result<(), Error> {
     let lab: Shared = Arc::new(Mutex::new(None));
     let taken = Arc::clone(&lab);
-    // Before anything is made.
+    // Before anything is made. Ctrl-\ is a way out like Ctrl-C, or it would leave everything behind.
+    stop::ask_on_quit();
+    stop::hurry_with(namespace::hurry);
     stop::graceful(TAKE_DOWN, move || {
         let taken = Arc::clone(&taken);
-        // In a thread, so that a second signal is heard meanwhile.
-        thread::spawn(move || {
+        let take_down = move || {
             // Waits for a command that has the lock; building looks at `stop::requested`.
             drop(lock(&taken).take());
             std::process::exit(0);
-        });
+        };
+        // In a thread where there can be one, so that a second signal is heard meanwhile.
+        if thread::Builder::new().spawn(take_down.clone()).is_err() {
+            take_down();
+        }
     });
     let _leaving = Leaving(Arc::clone(&lab));
-    {
-        let mut place = lock(&lab);
-        let network = Network::build(plan, random)?;
-        screen::note(&format!("network {} runs", network.id()));
-        *place = Some(Lab { network, background: Vec::new() });
-    }
+    let mut place = lock(&lab);
+    let network = Network::build(plan, random)?;
+    let runs = format!("network {} runs", network.id());
+    *place = Some(Lab { network, background: Vec::new() });
+    drop(place);
+    screen::note(&runs);
     let person = std::io::stdin().is_terminal();
     match read_commands(&lab, person)? {
         Some(code) if !person => Err(Error::Exit(code)),
@@ -105,8 +111,9 @@ fn read_commands(lab: &Shared, person: bool) -> Result<Option<u8>, Error> {
             break;
         }
         let line = String::from_utf8_lossy(&line).into_owned();
-        // At the keyboard Ctrl-C ends the command, at the prompt the network. Without a keyboard nobody
-        // waits for a prompt, and it ends the network always.
+        // At the keyboard Ctrl-C is for the command, at the prompt it ends the network; so is Ctrl-\,
+        // which ping answers with how it is doing. Without a keyboard nobody waits for a prompt, and
+        // they end the network always.
         let outcome = match parse(lab, &line) {
             Ok(Command::Exit) => break,
             Ok(command) if person => stop::spared(|| execute(lab, command, person)),
@@ -143,10 +150,16 @@ fn parse(lab: &Shared, line: &str) -> Result<Command, String> {
 
 /// Carries out one command.
 fn execute(lab: &Shared, command: Command, person: bool) -> Result<(), Error> {
-    match command {
-        Command::Run(host, words, false) => foreground(lab, &host, &words, person),
-        command => with(lab, |lab| lab.execute(command)),
+    if let Command::Run(host, words, false) = command {
+        return foreground(lab, &host, &words, person);
     }
+    let mut lines = Vec::new();
+    let outcome = with(lab, |lab| lab.execute(command, &mut lines));
+    // With the lab unlocked: a screen that does not take them must not keep a signal waiting.
+    for line in lines {
+        screen::say(&line)?;
+    }
+    outcome
 }
 
 /// Runs a program on a host and waits for it. The lab stays unlocked meanwhile, so that a signal can
@@ -182,30 +195,30 @@ fn code(status: ExitStatus) -> u8 {
 }
 
 impl Lab {
-    /// Every command but a program in the foreground.
-    fn execute(&mut self, command: Command) -> Result<(), Error> {
+    /// Every command but a program in the foreground. What it shows is added to `out`.
+    fn execute(&mut self, command: Command, out: &mut Vec<String>) -> Result<(), Error> {
         self.background.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
         match command {
-            Command::Nothing | Command::Exit => Ok(()),
-            Command::Help => screen::say(command::HELP),
-            Command::Nodes => show::nodes(&self.network),
-            Command::Links => show::links(&self.network),
-            Command::Dump => show::dump(&self.network),
-            Command::Routes => show::routes(&self.network),
-            Command::PingAll => show::ping_all(&self.network),
-            Command::Explain(one, other) => show::explain(&self.network, &one, &other),
+            Command::Nothing | Command::Exit => {}
+            Command::Help => out.extend(command::HELP.lines().map(str::to_string)),
+            Command::Nodes => show::nodes(&self.network, out),
+            Command::Links => show::links(&self.network, out),
+            Command::Dump => show::dump(&self.network, out),
+            Command::Routes => show::routes(&self.network, out)?,
+            Command::PingAll => show::ping_all(&self.network, out)?,
+            Command::Explain(one, other) => show::explain(&self.network, &one, &other, out)?,
             Command::Plug(one, other, plugged) => {
                 let link = self.link(&one, &other)?;
-                self.network.plug(link, plugged)
+                self.network.plug(link, plugged)?;
             }
             Command::Change(one, other, change) => {
                 let link = self.link(&one, &other)?;
                 let quality = change.of(self.network.links[link].quality);
                 self.network.change(link, quality);
-                Ok(())
             }
-            Command::Run(host, words, _) => self.start(&host, &words),
+            Command::Run(host, words, _) => self.start(&host, &words)?,
         }
+        Ok(())
     }
 
     fn link(&self, one: &str, other: &str) -> Result<usize, Error> {

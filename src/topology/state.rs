@@ -40,7 +40,11 @@ const TRY_EVERY: Duration = Duration::from_millis(20);
 
 /// Waits for the lock on [`FOLDER`], which is made if `make` says so; `None` if it is not there.
 fn door(make: bool) -> Result<Option<File>, Error> {
-    let cannot = |why: io::Error| Error::io(format!("cannot use {FOLDER}"), &why);
+    let cannot = |why: io::Error| match why.kind() {
+        // Root by name only, as in a user namespace of somebody else's making.
+        io::ErrorKind::PermissionDenied => Error::Failed(format!("{FOLDER} is closed: {}", super::NEEDED)),
+        _ => Error::io(format!("cannot use {FOLDER}"), &why),
+    };
     let deadline = Instant::now() + DOOR_WITHIN;
     loop {
         if make {
@@ -131,7 +135,9 @@ impl State {
     /// Notes that a namespace is about to be made, or with its number that it has been made.
     pub fn note(&mut self, namespace: &str, number: Option<u64>) -> Result<(), Error> {
         let number = number.map_or(String::new(), |number| format!(" {number}"));
-        writeln!(self.made, "{namespace}{number}").map_err(|why| Error::io("cannot note what is made", &why))
+        // In one call, so that a kill leaves the whole line or none of it.
+        let line = format!("{namespace}{number}\n");
+        self.made.write_all(line.as_bytes()).map_err(|why| Error::io("cannot note what is made", &why))
     }
 
     /// Removes the folder: everything in it has been undone.
@@ -230,11 +236,13 @@ pub fn namespace_of(id: &str, node: &str) -> String {
 
 /// Whether what was noted is still what bears the name, so that it may be removed.
 pub fn is_ours(made: &Made) -> bool {
-    match made.number {
-        Some(number) => namespace::number(&made.name) == Some(number),
-        // Killed between making it and noting its number; or never made. When it was noted the name was
-        // free, so it is most likely ours; and empty, so removing it harms nobody.
-        None => !namespace::number(&made.name).is_some_and(namespace::is_busy),
+    match (namespace::number(&made.name), made.number) {
+        (Some(now), Some(noted)) => now == noted,
+        // Killed between making it and noting its number. When its name was noted, that was free, so it
+        // is most likely ours; and nothing runs in it, so removing it harms nobody.
+        (Some(now), None) => !namespace::is_busy(now),
+        // `ip` was killed while it made it, or while it removed it.
+        (None, _) => namespace::is_bare(&made.name),
     }
 }
 
@@ -303,7 +311,7 @@ mod tests {
     #[test]
     fn what_is_not_there_is_nobodys() {
         let made = |number| Made { name: "socklab-no-such-network".to_string(), number };
-        assert!(is_ours(&made(None)));
+        assert!(!is_ours(&made(None)));
         assert!(!is_ours(&made(Some(1))));
         assert_eq!(namespace::number("no-such-namespace"), None);
     }

@@ -1,12 +1,12 @@
 //! Both ends of a chat, and terminals to hold one at.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::system::threads;
+use super::system::{state_of_thread, tcp_end, threads};
 use super::{Program, PATIENCE, SOCKLAB};
 
 /// Longer than the server waits after a client has left in its turn (`desk::REACTION`).
@@ -32,11 +32,43 @@ pub fn say(mut stream: &TcpStream, line: &str) {
 /// The next line, without its newline. Reads byte by byte, so that nothing after it is taken.
 pub fn hear(mut stream: &TcpStream) -> String {
     let mut line = Vec::new();
-    let mut byte = [0];
-    while stream.read(&mut byte).expect("a line") == 1 && byte != *b"\n" {
+    loop {
+        let mut byte = [0];
+        let count = stream.read(&mut byte).expect("a line");
+        assert!(count == 1, "the stream ends after {:?}", String::from_utf8_lossy(&line));
+        if byte == *b"\n" {
+            return String::from_utf8(line).expect("UTF-8");
+        }
         line.push(byte[0]);
     }
-    String::from_utf8(line).expect("UTF-8")
+}
+
+/// Waits until the server has read all that a client has sent, and the client's thread sleeps: it waits
+/// for its turn then, or for more.
+pub fn wait_until_read(server: &Program, client: &TcpStream) {
+    let (own, peer) = (client.local_addr().unwrap(), client.peer_addr().unwrap());
+    let deadline = Instant::now() + PATIENCE;
+    let is_read = || {
+        tcp_end(own, peer).is_some_and(|end| end.unacknowledged == 0)
+            && tcp_end(peer, own).is_some_and(|end| end.unread == 0)
+            && state_of_thread(server.pid(), &own.to_string()) == Some('S')
+    };
+    while !is_read() {
+        assert!(Instant::now() < deadline, "the server does not read what {own} says");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Closes a connection, and waits until the server's kernel knows.
+pub fn leave(client: TcpStream) {
+    let (own, peer) = (client.local_addr().unwrap(), client.peer_addr().unwrap());
+    client.shutdown(Shutdown::Write).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    // ESTABLISHED and FIN-WAIT-1: the end of the stream is not acknowledged yet.
+    while tcp_end(own, peer).is_some_and(|end| [1, 4].contains(&end.state)) {
+        assert!(Instant::now() < deadline, "the end of {own} never arrives");
+        thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// What the server calls a client.
@@ -85,8 +117,8 @@ impl Screen {
 
     /// Starts `socklab` in a terminal of its own.
     pub fn start(&self, name: &str, words: &str) {
-        // The shell outlives Ctrl-C and shows the code.
-        let command = format!("trap : INT; {SOCKLAB} {words}; echo \"exit code $?\"; exec sleep 1000");
+        // The shell outlives Ctrl-C and Ctrl-\ and shows the code.
+        let command = format!("trap : INT QUIT; {SOCKLAB} {words}; echo \"exit code $?\"; exec sleep 1000");
         self.tmux(&["new-session", "-d", "-s", name, "-x", "90", "-y", "24", "sh", "-c", &command]);
     }
 

@@ -1,7 +1,7 @@
 //! Clients of every manner: a good one, and the crowd that a server on a network must expect.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
 use std::thread;
 use std::time::Duration;
 
@@ -15,8 +15,11 @@ const STUCK: Duration = Duration::from_millis(300);
 /// no room for: the flood is then stuck although the server waits for its bytes.
 const PACE: Duration = Duration::from_micros(300);
 
-/// The most that a flood sends to a server that takes everything.
+/// The most that a flood sends to a server that echoes it.
 const FLOOD: usize = 16 << 20;
+
+/// What a flood sends to a server that takes everything, and answers nothing.
+pub const TAKEN: usize = 4 << 20;
 
 /// Connects to the loopback interface; reads and writes there give up after [`PATIENCE`].
 pub fn connect(port: u16) -> TcpStream {
@@ -61,15 +64,10 @@ pub fn reset(stream: TcpStream) {
 }
 
 /// Sends without reading until the server takes no more. Returns how much it took.
-pub fn flood(stream: &TcpStream) -> usize {
-    flood_up_to(stream, FLOOD)
-}
-
-/// The same for a server that may take everything: no more than `most` bytes.
-pub fn flood_up_to(mut stream: &TcpStream, most: usize) -> usize {
+pub fn flood(mut stream: &TcpStream) -> usize {
     stream.set_write_timeout(Some(STUCK)).unwrap();
     let mut sent = 0;
-    while sent < most {
+    while sent < FLOOD {
         match stream.write(&[b'x'; 16_384]) {
             Ok(count) => sent += count,
             Err(_) => break,
@@ -105,11 +103,43 @@ pub fn crowd(port: u16, answers: bool) -> Vec<TcpStream> {
         client.write_all(b"answer me").unwrap();
         reset(client);
     }
-    let client = connect(port);
-    let most = if answers { FLOOD } else { FLOOD / 4 };
-    assert!(flood_up_to(&client, most) > 0);
+    let mut client = connect(port);
+    if answers {
+        assert!(flood(&client) > 0);
+    } else {
+        client.write_all(&vec![b'x'; TAKEN]).expect("the server takes everything");
+    }
     staying.push(client);
     staying
+}
+
+/// A port of the loopback interface on which nobody listens, TCP or UDP, and which nobody can be given
+/// while this lives: both are the own ports of sockets that talk to somebody else.
+pub struct Refusing {
+    _listener: TcpListener,
+    connection: TcpStream,
+    _datagrams: UdpSocket,
+}
+
+impl Refusing {
+    /// Takes one.
+    pub fn new() -> Refusing {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        loop {
+            let connection = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let address = connection.local_addr().unwrap();
+            // The same number may be taken for UDP; then with another.
+            if let Ok(datagrams) = UdpSocket::bind(address) {
+                datagrams.connect("127.0.0.2:9").unwrap();
+                return Refusing { _listener: listener, connection, _datagrams: datagrams };
+            }
+        }
+    }
+
+    /// Its number.
+    pub fn port(&self) -> u16 {
+        self.connection.local_addr().unwrap().port()
+    }
 }
 
 /// Asserts that nothing a peer sent could have driven the terminal.

@@ -1,4 +1,4 @@
-//! What the tests of the mail room share: scratch folders, a server with its mailbox, the client.
+//! What the tests of the mail room share: a server with its mailbox, the client, an authority.
 
 // Each test file uses a part of this.
 #![allow(dead_code)]
@@ -6,56 +6,25 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::common::system::Folder;
 use crate::common::{socklab, Ended, Program};
-
-/// A folder that is removed again.
-pub struct Scratch(pub PathBuf);
-
-impl Scratch {
-    /// A new one.
-    pub fn new() -> Scratch {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let folder = std::env::temp_dir().join(format!("socklab-test-{}-{number}", std::process::id()));
-        fs::create_dir(&folder).expect("a scratch folder");
-        Scratch(folder)
-    }
-
-    /// The name of something in it.
-    pub fn path(&self, name: &str) -> String {
-        self.0.join(name).to_str().expect("a name in UTF-8").to_string()
-    }
-
-    /// A file in it; returns its name.
-    pub fn file(&self, name: &str, bytes: &[u8]) -> String {
-        fs::write(self.0.join(name), bytes).expect("a file in the scratch folder");
-        self.path(name)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 /// A running `mail-server` and its mailbox.
 pub struct Server {
     pub program: Program,
     pub port: u16,
-    pub scratch: Scratch,
+    pub scratch: Folder,
 }
 
 impl Server {
     /// On a free port, with these flags beside the usual ones.
     pub fn start(flags: &[&str]) -> Server {
-        Server::start_in(Scratch::new(), flags)
+        Server::start_in(Folder::new(), flags)
     }
 
     /// The same, with a scratch folder that already has something in it.
-    pub fn start_in(scratch: Scratch, flags: &[&str]) -> Server {
+    pub fn start_in(scratch: Folder, flags: &[&str]) -> Server {
         let mailbox = scratch.path("mailbox");
         let mut program = Program::socklab(&[&["mail-server", "0", "--mailbox", &mailbox], flags].concat());
         let port = program.port();
@@ -110,8 +79,8 @@ pub fn python_with(module: &str) -> Option<&'static str> {
 }
 
 /// A throw-away certificate authority and its certificates, by tests/peers/authority.sh.
-pub fn authority() -> Scratch {
-    let scratch = Scratch::new();
+pub fn authority() -> Folder {
+    let scratch = Folder::new();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/authority.sh");
     let output = Command::new("sh").arg(script).arg(&scratch.0).output().expect("sh");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

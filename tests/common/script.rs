@@ -39,7 +39,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long a line, or the end of a program, is waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What happens in a transcript, told while it runs: the terminal's name and the text.
 pub enum Event<'a> {

@@ -76,11 +76,9 @@ pub fn answer(socket: &UdpSocket) -> (Head, Body) {
     (head, Body::read(fields).unwrap())
 }
 
-/// What a client is called with.
+/// Runs a client to its end. It waits longer for an answer than by default: the machine may be busy.
 pub fn client(port: u16, more: &[&str]) -> Ended {
     let port = port.to_string();
-    socklab(
-        &[&["sensor-client", "127.0.0.1", &port, "--interval", "0.01", "--seed", "1"], more].concat(),
-        b"",
-    )
+    let usual = ["sensor-client", "127.0.0.1", &port, "--interval", "0.01", "--seed", "1", "--timeout", "20"];
+    socklab(&[&usual, more].concat(), b"")
 }

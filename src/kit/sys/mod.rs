@@ -10,6 +10,7 @@ pub mod file_lock;
 pub mod icmp;
 pub mod limits;
 pub mod names;
+mod openssl;
 pub mod poll;
 pub mod privilege;
 pub mod process;

@@ -11,9 +11,9 @@ use std::thread;
 /// `/run/netns`), and returns the descriptor that reads the frames sent into it and writes the
 /// frames it receives. The interface is gone when the descriptor closes.
 ///
-/// Where the interface appears is decided by the namespace in which
-/// `/dev/net/tun` was opened. So a thread that is used for nothing else enters it, makes the interface, and ends; the
-/// rest of the process stays where it is, and no name can clash with an interface outside.
+/// Where the interface appears is decided by the namespace in which `/dev/net/tun` was opened. So a
+/// thread that is used for nothing else enters it, makes the interface, and ends; the rest of the
+/// process stays where it is, and no name can clash with an interface outside.
 ///
 /// Errs with `PermissionDenied` without CAP_NET_ADMIN there, with `NotFound` without `/dev/net/tun`.
 pub fn open_inside(namespace: &File, name: &str) -> io::Result<File> {

@@ -26,6 +26,9 @@ pub fn take_typed(mut terminal: &File) -> io::Result<Vec<u8>> {
     let mut typed = Vec::new();
     let read = terminal.read_to_end(&mut typed);
     set_attributes(terminal, &usual)?;
+    // Ctrl-D pressed at this very moment comes as itself.
+    let end = usual.c_cc[libc::VEOF];
+    typed.iter_mut().filter(|byte| **byte == end).for_each(|byte| *byte = 0);
     read.map(|_| typed)
 }
 
