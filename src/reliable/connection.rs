@@ -34,6 +34,14 @@ use super::seq::Seq;
 use super::settings::{Counts, Failure, Refused, Settings, State};
 use super::MESSAGE;
 
+/// The largest `Settings::buffer`: half of what a window can say.
+const MOST_BUFFER: usize = 32_768;
+/// How long the first answer to OPEN is waited for. RFC 6298 asks for 1 s, and half of all conversations that lose
+/// their first packet would be felt to hang; what is risked is a second packet of 28 bytes.
+const KNOCK_WAIT: Duration = Duration::from_millis(300);
+/// How many attempts to say goodbye fit the time that a peer lingers.
+const LINGER_ATTEMPTS: u32 = 8;
+
 /// The handshake, as long as it is under way.
 #[derive(Debug)]
 struct Opening {
@@ -370,11 +378,3 @@ impl Connection {
         }
     }
 }
-
-/// The largest `Settings::buffer`: half of what a window can say.
-const MOST_BUFFER: usize = 32_768;
-/// How long the first answer to OPEN is waited for. RFC 6298 asks for 1 s, and half of all conversations that lose
-/// their first packet would be felt to hang; what is risked is a second packet of 28 bytes.
-const KNOCK_WAIT: Duration = Duration::from_millis(300);
-/// How many attempts to say goodbye fit the time that a peer lingers.
-const LINGER_ATTEMPTS: u32 = 8;

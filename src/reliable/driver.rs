@@ -162,7 +162,7 @@ impl Wire {
                 // The ICMP answer to an earlier datagram took the place of this call.
                 Err(why) if why.kind() == ErrorKind::ConnectionRefused => self.trouble = Some(why),
                 // For a moment there is no memory; that says nothing about the peer.
-                Err(why) if matches!(why.raw_os_error(), Some(libc::ENOBUFS | libc::ENOMEM)) => return true,
+                Err(why) if is_shortage(&why) => return true,
                 // No route, a firewall's EPERM.
                 Err(why) => {
                     self.trouble = Some(why);
@@ -197,6 +197,7 @@ impl Wire {
                 Ok((length, from)) => take(from, &self.buffer[..length], &self.socket),
                 Err(why) if why.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(why) if why.kind() == ErrorKind::Interrupted => {}
+                Err(why) if is_shortage(&why) => return Ok(()),
                 Err(why) if is_about_a_datagram(&why) => self.trouble = Some(why),
                 Err(why) => return Err(Error::io("cannot receive", &why)),
             }
@@ -205,15 +206,23 @@ impl Wire {
     }
 }
 
+/// The kernel has no memory for the moment. No server should end over that.
+fn is_shortage(why: &io::Error) -> bool {
+    matches!(why.raw_os_error(), Some(libc::ENOBUFS | libc::ENOMEM))
+}
+
 /// Errors that tell what became of a datagram, and nothing about the socket: mostly ICMP messages.
 fn is_about_a_datagram(why: &io::Error) -> bool {
-    const CODES: [i32; 9] = [
+    // All that Linux makes of ICMP's "unreachable" (icmp_err_convert) and ICMPv6's, and of a cable pulled out.
+    const CODES: [i32; 11] = [
         libc::ECONNREFUSED,
         libc::EHOSTUNREACH,
         libc::ENETUNREACH,
         libc::EHOSTDOWN,
         libc::ENETDOWN,
+        libc::ENONET,
         libc::ENOPROTOOPT,
+        libc::EOPNOTSUPP,
         libc::EPROTO,
         libc::EACCES,
         libc::EMSGSIZE,
@@ -376,4 +385,32 @@ fn unguessable<const N: usize>() -> Result<[u8; N], Error> {
         .and_then(|mut source| source.read_exact(&mut bytes))
         .map_err(|why| Error::io("cannot read /dev/urandom", &why))?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 5927: an ICMP message can be forged by anyone who guesses two ports. icmp_err_convert of Linux, in the order of
+    /// the codes of "destination unreachable", and what ICMPv6 adds.
+    #[test]
+    fn no_icmp_message_is_a_failure_of_the_socket() {
+        let codes = [
+            libc::ENETUNREACH,
+            libc::EHOSTUNREACH,
+            libc::ENOPROTOOPT,
+            libc::ECONNREFUSED,
+            libc::EMSGSIZE,
+            libc::EOPNOTSUPP,
+            libc::EHOSTDOWN,
+            libc::ENONET,
+            libc::EPROTO,
+            libc::EACCES,
+        ];
+        for code in codes {
+            let why = io::Error::from_raw_os_error(code);
+            assert!(is_about_a_datagram(&why) && !is_shortage(&why), "{why}");
+        }
+        assert!(!is_about_a_datagram(&io::Error::from_raw_os_error(libc::EBADF)));
+    }
 }

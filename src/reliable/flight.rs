@@ -8,7 +8,7 @@
 //! Packets are numbered in the order they were sent, so a packet three behind one that has arrived is lost,
 //! or was overtaken by three. One that is closer counts as lost when an eighth of a round trip more
 //! than usual has passed. What is behind the last packet that arrived nobody can judge: for that there is
-//! the probe timer (`connection`).
+//! the probe timer (`sender`).
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

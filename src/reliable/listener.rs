@@ -175,19 +175,19 @@ impl Listener {
         self.now = Some(now);
         self.strangers = !self.strangers;
         if self.strangers {
-            self.to_stranger(datagram).or_else(|| self.to_peer(datagram, now))
+            self.next_answer(datagram).or_else(|| self.next_of_conversations(datagram, now))
         } else {
-            self.to_peer(datagram, now).or_else(|| self.to_stranger(datagram))
+            self.next_of_conversations(datagram, now).or_else(|| self.next_answer(datagram))
         }
     }
 
-    fn to_stranger(&mut self, datagram: &mut Vec<u8>) -> Option<SocketAddr> {
+    fn next_answer(&mut self, datagram: &mut Vec<u8>) -> Option<SocketAddr> {
         let (peer, session, body) = self.answers.pop_front()?;
         encode(session, &body, datagram);
         Some(peer)
     }
 
-    fn to_peer(&mut self, datagram: &mut Vec<u8>, now: Instant) -> Option<SocketAddr> {
+    fn next_of_conversations(&mut self, datagram: &mut Vec<u8>, now: Instant) -> Option<SocketAddr> {
         while let Some(&(_, key)) = self.timers.first().filter(|(at, _)| *at <= now) {
             self.timers.pop_first();
             if let Some(entry) = self.conversations.get_mut(&key) {
