@@ -57,7 +57,7 @@ const CUT: f64 = 0.7;
 const FLOOR: f64 = 12.0;
 /// By how many packets the window may grow in each round trip after a cut, and how much more in each than in the
 /// one before: slowly while others want the link too, faster when nobody takes what is left of it.
-const GROW: f64 = 0.1;
+const GROW: f64 = 0.3;
 const GROW_MORE: f64 = 0.002;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
