@@ -344,12 +344,14 @@ fn of_two_senders_the_first_is_served() {
     let files = Files::new();
     let source = files.source(3_000_000);
     let (mut receiver, port) = receiver(&files.target(), &[]);
-    let relay = Relay::new(loopback(port), Faults { loss: 20.0, ..Faults::default() }, 4);
+    let relay = Relay::new(loopback(port), Faults::default(), 4);
+    relay.hold_from(100);
     let first = sender(&source, "127.0.0.1", relay.port, &[]);
     receiver.wait_err(" sends source");
     let other = files.folder.0.join("other");
     fs::write(&other, "another file").unwrap();
     failed(&send(&other, port), "refused the file: busy: another sender was first");
+    relay.hold_from(u64::MAX);
     let sent = first.finish();
     arrived(&files, &source, &sent, &receiver.finish());
 }

@@ -47,7 +47,7 @@ const FLAGS: &[Flag] = &[
         value: "FILE",
         kind: Kind::Path,
         default: None,
-        help: "where to store what comes; required",
+        help: "where to store what comes",
     },
     usage::switch("--force", "replace FILE if it exists, once the new one is whole"),
     usage::bind("127.0.0.1"),
@@ -56,7 +56,7 @@ const FLAGS: &[Flag] = &[
 ];
 
 /// What `reliable-receive` takes.
-pub const USAGE: Usage = Usage { operands: OPERANDS, flags: FLAGS, ..Usage::NONE };
+pub const USAGE: Usage = Usage { operands: OPERANDS, flags: FLAGS, required: &["--output"], ..Usage::NONE };
 
 /// The port that error messages recommend, and `make reliable-receive` takes.
 const PORT: u16 = 7002;

@@ -24,7 +24,7 @@ LOSSES = [0, 1, 5]
 SIZES = {
     "socklab": {0: 150, 1: 150, 5: 150},
     "TCP bbr": {0: 150, 1: 150, 5: 150},
-    "TCP cubic": {0: 150, 1: 3, 5: 1},
+    "TCP cubic": {0: 150, 1: 6, 5: 2},
     "ENet": {0: 8, 1: 8, 5: 5},
 }
 ROUNDS = int(os.environ.get("ROUNDS", 3))

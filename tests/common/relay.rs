@@ -40,6 +40,8 @@ pub struct Faults {
 const LATE: u64 = 30_000;
 /// A pause of the link.
 const PAUSE: Duration = Duration::from_millis(300);
+/// How often a relay that holds everything looks whether it still has to.
+const LOOK: Duration = Duration::from_millis(5);
 /// How many datagrams wait in the relay at most.
 const QUEUE: usize = 20_000;
 /// How many datagrams are kept for a test to look at.
@@ -58,7 +60,14 @@ struct Shared {
     end: AtomicBool,
     cut: AtomicBool,
     carried: AtomicU64,
+    hold_from: AtomicU64,
     kept: Mutex<Vec<Vec<u8>>>,
+}
+
+impl Shared {
+    fn holds(&self) -> bool {
+        self.carried.load(Ordering::SeqCst) >= self.hold_from.load(Ordering::SeqCst)
+    }
 }
 
 impl Relay {
@@ -67,7 +76,7 @@ impl Relay {
         let front = UdpSocket::bind((server.ip(), 0)).unwrap();
         front.set_nonblocking(true).unwrap();
         let port = front.local_addr().unwrap().port();
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared { hold_from: AtomicU64::new(u64::MAX), ..Shared::default() });
         let theirs = Arc::clone(&shared);
         let random = Random::new(Some(seed));
         let carrier = Carrier { front, backs: Vec::new(), server, faults, random, underway: Vec::new() };
@@ -78,6 +87,12 @@ impl Relay {
     /// From now on nothing arrives, either way: the cable is cut.
     pub fn cut(&self) {
         self.shared.cut.store(true, Ordering::SeqCst);
+    }
+
+    /// Once so many datagrams have come, all wait in the relay until this is set to `u64::MAX`. Both ends are
+    /// then in the middle of what they do, however fast the machine is.
+    pub fn hold_from(&self, datagrams: u64) {
+        self.shared.hold_from.store(datagrams, Ordering::SeqCst);
     }
 
     /// How many datagrams have come to it so far.
@@ -118,7 +133,8 @@ impl Carrier {
             watched.extend(self.backs.iter().map(|(_, back)| Watched::new(back, READABLE)));
             let now = Instant::now();
             let next = self.underway.iter().map(|(due, ..)| due.saturating_duration_since(now)).min();
-            poll(&mut watched, Some(next.unwrap_or(PAUSE).min(PAUSE))).unwrap();
+            let next = if shared.holds() { LOOK } else { next.unwrap_or(PAUSE).min(PAUSE) };
+            poll(&mut watched, Some(next)).unwrap();
             while let Ok((length, client)) = self.front.recv_from(&mut buffer) {
                 let back = self.back(client);
                 let mut kept = shared.kept.lock().unwrap();
@@ -137,6 +153,9 @@ impl Carrier {
                         Err(_) => break,
                     }
                 }
+            }
+            if shared.holds() {
+                continue;
             }
             let now = Instant::now();
             let (due, later) = self.underway.drain(..).partition(|(due, ..)| *due <= now);
