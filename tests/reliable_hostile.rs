@@ -436,6 +436,25 @@ fn who_talks_but_acknowledges_nothing_is_given_up() {
     }
 }
 
+/// An acknowledgement of long ago that arrives only now, asked for by a probe: it says that the packet has arrived, and
+/// nothing about the round trip. Taken for one, it would put off the next probe until the peer is given up.
+#[test]
+fn a_late_answer_is_no_round_trip() {
+    let mut victim = Victim::new(Settings::default(), 100);
+    let word = |victim: &mut Victim, later: u64, delay: u16| {
+        victim.connection.send(b"word").unwrap();
+        let latest = *numbers(&victim.sent()).last().unwrap();
+        victim.sent_in(ms(later));
+        let next = OPENERS.plus(1 + victim.connection.counts().messages_out as usize);
+        let body = Ack { next, latest, arrived: 1, window: 100, delay };
+        victim.receive(&packet(SESSION, &Body::Stream { ack: Some(body), content: None }));
+        victim.connection.counts().rtt
+    };
+    let before = word(&mut victim, 45, 5_000);
+    assert_eq!(word(&mut victim, 4_000, u16::MAX), before);
+    assert_eq!(word(&mut victim, 104, 64_000), (7 * before + ms(40)) / 8, "though it has waited for 64 ms");
+}
+
 /// An end before messages that have come already, and a second one elsewhere: the first that can be
 /// true counts, and nothing comes out behind it.
 #[test]

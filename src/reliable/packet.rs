@@ -75,9 +75,9 @@ pub struct Ack {
 }
 
 impl Ack {
-    /// How long the latest packet has waited.
-    pub fn delay(&self) -> Duration {
-        Duration::from_micros(self.delay.into())
+    /// How long the latest packet has waited, if it can be said.
+    pub fn delay(&self) -> Option<Duration> {
+        (self.delay < u16::MAX).then(|| Duration::from_micros(self.delay.into()))
     }
 }
 

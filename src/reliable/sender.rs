@@ -105,7 +105,9 @@ impl Sender {
             self.meter.arrived(sent.stamp, sent.time, now);
             delivered_then = delivered_then.max(sent.stamp.delivered());
             if behind == 0 {
-                rtt = Some(now.saturating_duration_since(sent.time).saturating_sub(ack.delay()));
+                // None if it was answered before, too, and only the answer to a later question has arrived: then
+                // seconds may have passed, and a probe timeout of as many would be the end.
+                rtt = ack.delay().map(|delay| now.saturating_duration_since(sent.time).saturating_sub(delay));
             }
             if let Some(message) = sent.message {
                 self.outbox.arrived(message);
