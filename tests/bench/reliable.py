@@ -20,10 +20,10 @@ from common import section, svg, table
 RATE, DELAY, QUEUE = 100, 20, 150
 #: Per cent of all packets that are lost, each way.
 LOSSES = [0, 1, 5]
-#: Megabytes of one transfer, by contender and loss: some thirteen seconds for the fast ones, less of the slow.
+#: Megabytes of one transfer, by contender and loss: over twenty seconds for the fast ones, less of the slow.
 SIZES = {
-    "socklab": {0: 150, 1: 150, 5: 150},
-    "TCP bbr": {0: 150, 1: 150, 5: 150},
+    "socklab": {0: 250, 1: 250, 5: 250},
+    "TCP bbr": {0: 250, 1: 250, 5: 250},
     "TCP cubic": {0: 150, 1: 6, 5: 2},
     "ENet": {0: 8, 1: 8, 5: 5},
 }
@@ -211,7 +211,7 @@ def main():
 
 A file from one host to another over one cable of the topology's: {RATE} Mbit/s, {DELAY} ms each way, a queue of {QUEUE} packets,
 and so many per cent of all packets lost, in either direction. `socklab` is `reliable-send` to `reliable-receive`; the
-time is from its first packet until it knows that the file is stored: 150 MB, thirteen seconds, for it and for bbr, less for
+time is from its first packet until it knows that the file is stored: 250 MB, over twenty seconds, for it and for bbr, less for
 those that take longer. TCP is the kernel's, with two of its congestion
 controls; ENet is Debian's library with its own defaults. All of it, the cable included, runs at the highest priority (nice -20), or other
 programs would be a part of the network. {ROUNDS} rounds, medians; wire bytes are those of all frames that the
