@@ -325,6 +325,12 @@ impl Connection {
         }
     }
 
+    /// Drops the messages that have not been sent even once, for who has something to say that they would only
+    /// delay. Those that have been are still delivered.
+    pub fn discard(&mut self) {
+        self.sender.outbox.discard();
+    }
+
     /// How many messages `send` will take now.
     pub fn room(&self) -> usize {
         if self.state.is_over() {

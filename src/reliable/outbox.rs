@@ -75,6 +75,13 @@ impl Outbox {
         self.entries.push_back(Entry { item, arrived: false, packet: None });
     }
 
+    /// Drops what was never sent; nobody will know that it was there.
+    pub fn discard(&mut self) {
+        if let Some(sent) = self.fresh.place(self.first).filter(|_| !self.closed) {
+            self.entries.truncate(sent);
+        }
+    }
+
     /// Adds the end.
     pub fn close(&mut self) {
         if !self.closed {
@@ -263,6 +270,19 @@ mod tests {
         outbox.sent(FIRST.plus(2), Seq(4));
         assert_eq!(outbox.next_lost(), None);
         assert_eq!(outbox.oldest(), Some(FIRST));
+    }
+
+    #[test]
+    fn what_was_never_sent_can_be_taken_back() {
+        let mut outbox = outbox(4, 9);
+        outbox.sent(FIRST, Seq(0));
+        outbox.discard();
+        assert_eq!((outbox.len(), outbox.next_fresh(), outbox.item(FIRST).is_some()), (1, None, true));
+        outbox.push(b"last words");
+        assert_eq!(outbox.next_fresh(), Some(FIRST.plus(1)));
+        outbox.close();
+        outbox.discard();
+        assert_eq!(outbox.len(), 3, "closed is closed");
     }
 
     #[test]

@@ -272,7 +272,8 @@ impl Sending {
     fn abandon(&mut self, why: &str) {
         let deadline = Instant::now() + FAREWELL;
         let message = Parcel::Abandoned(why.as_bytes()).write();
-        // What is on its way already stands in front of it.
+        // Only what is on its way already stands in front of it then.
+        self.client.connection.discard();
         while self.client.connection.send(&message).is_err() {
             let over = self.client.connection.state().is_over() || Instant::now() >= deadline;
             if over || self.client.turn(Some(deadline)).is_err() {
