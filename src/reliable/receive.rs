@@ -6,7 +6,7 @@
 //! Python, over TCP                                  here
 //! s.bind(…); s.listen(); conn, addr = s.accept()    Port::open: a socket; the handshake is a state machine's
 //! while data := conn.recv(65536): f.write(data)     Event::Message, in order, each once
-//! (no way to tell a whole file from half of one)    Arriving::take: size and SHA-256 must be the sender's
+//! (no way to tell a whole file from half of one)    Arriving::take, Summing::finish: as the sender's
 //! os.rename(f"{name}.part", name)                   Download::sync, Download::finish
 //! conn.sendall(b"ok")                               Parcel::Stored, or Parcel::Refused and why
 //! ```
@@ -185,7 +185,8 @@ impl Receiving<'_> {
                         }
                         Step::Whole(size, sum) => {
                             if self.sum.finish()? != sum {
-                                return failed(format!("{peer}: the checksum differs: what was read there is not what arrived here"));
+                                let why = "what was read there is not what arrived here";
+                                return failed(format!("{peer}: the checksum differs: {why}"));
                             }
                             self.store(sender, download)?;
                             return Ok((size, sum));

@@ -105,8 +105,9 @@ impl Sender {
             self.meter.arrived(sent.stamp, sent.time, now);
             delivered_then = delivered_then.max(sent.stamp.delivered());
             if behind == 0 {
-                // None if it was answered before, too, and only the answer to a later question has arrived: then
-                // seconds may have passed, and a probe timeout of as many would be the end.
+                // No delay means that it waited for longer than can be said: its own answer was lost, and this is
+                // the answer to a later question. Taken for a round trip of seconds, it would put off the next
+                // probe until the peer is given up.
                 rtt = ack.delay().map(|delay| now.saturating_duration_since(sent.time).saturating_sub(delay));
             }
             if let Some(message) = sent.message {
