@@ -203,6 +203,7 @@ def main():
         "Mbit/s",
     )
     ours_beside, cubic_beside = (median([values[key] for values in beside]) for key in ["ours", "cubic"])
+    runs = ", ".join(f"{values['ours']:.0f}" for values in beside)
     losses = [f"{loss} %" for loss in LOSSES]
     section(
         "reliable",
@@ -234,7 +235,7 @@ network could carry. **Bbr and ours** measure how fast packets arrive and send a
 last round trip.
 
 **Beside a flow of TCP cubic** that was there before, on the cable without loss, a file of {BESIDE} MB went at {ours_beside:.0f} Mbit/s
-and the flow at {cubic_beside:.0f} meanwhile.
+and the flow at {cubic_beside:.0f} meanwhile. It differs from run to run: {runs}.
 """,
     )
 
