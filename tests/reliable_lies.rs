@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use common::system::Folder;
 use common::{Ended, Program, PATIENCE, SOCKLAB};
 use socklab::kit::address::Family;
-use socklab::reliable::driver::{Client, Loss};
+use socklab::reliable::driver::Client;
+use socklab::reliable::loss::Loss;
 use socklab::reliable::parcel::Parcel;
 use socklab::reliable::{Event, Listener, Settings};
 

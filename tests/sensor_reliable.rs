@@ -16,7 +16,8 @@ use common::{socklab, Program};
 use relay::{Faults, Relay};
 use sensors::{ask, client, connect, datagrams, next_message, reading, scratch, server};
 use socklab::kit::address::Family;
-use socklab::reliable::driver::{Client, Loss};
+use socklab::reliable::driver::Client;
+use socklab::reliable::loss::Loss;
 use socklab::reliable::settings::{Settings, State};
 use socklab::sensor::message::{kind, open, Body};
 

@@ -24,7 +24,7 @@
 //! | [`tls`] | a stream encrypted by the system's OpenSSL, the server's name always verified |
 //! | [`random`] | a small seeded generator |
 //! | [`wire`] | binary messages in network byte order, CRC-32 |
-//! | [`sys`] | the calls std does not wrap; everything unsafe is there |
+//! | [`sys`] | the calls std does not wrap |
 
 pub mod address;
 pub mod args;

@@ -200,6 +200,11 @@ pub const fn timeout(default: &'static str) -> Flag {
     }
 }
 
+/// `--output FILE`, or `-o FILE`: where a file from the network goes.
+pub const fn output(help: &'static str) -> Flag {
+    Flag { name: "--output", short: "-o", value: "FILE", kind: Kind::Path, default: None, help }
+}
+
 /// A flag without a value.
 pub const fn switch(name: &'static str, help: &'static str) -> Flag {
     Flag { name, short: "", value: "", kind: Kind::Switch, default: None, help }

@@ -23,16 +23,14 @@ use std::time::{Duration, Instant};
 
 use super::connection::Connection;
 use super::listener::Listener;
+use super::loss::Loss;
 use super::settings::{Failure, Settings, State};
 use crate::kit::address::{show, Family};
-use crate::kit::args::Args;
 use crate::kit::error::Error;
-use crate::kit::random::Random;
 use crate::kit::sys::event::Event;
 use crate::kit::sys::poll::{poll, Watched, READABLE, WRITABLE};
 use crate::kit::sys::{socket, tap};
 use crate::kit::udp;
-use crate::kit::usage::{Flag, Kind};
 
 /// How many datagrams are sent, or received, before the other direction has its turn: a peer that
 /// floods must not keep us from sending, nor we ourselves from listening.
@@ -47,45 +45,6 @@ const LONGEST: usize = 2048;
 
 /// How often a datagram is handed over again when the call only reported an earlier one's fate.
 const ATTEMPTS: usize = 3;
-
-/// Loss on purpose: `--loss` and `--seed`.
-#[derive(Debug, Clone)]
-pub struct Loss {
-    percent: f64,
-    random: Random,
-}
-
-/// `--loss PERCENT`: see the repair at work where nothing is lost by itself.
-pub const LOSS: Flag = Flag {
-    name: "--loss",
-    short: "",
-    value: "PERCENT",
-    kind: Kind::Percent,
-    default: Some("0"),
-    help: "lose so many of 100 datagrams that leave here, on purpose",
-};
-
-/// `--seed N`.
-pub const SEED: Flag = Flag {
-    name: "--seed",
-    short: "",
-    value: "N",
-    kind: Kind::Count(0, u64::MAX),
-    default: None,
-    help: "lose the same ones each time",
-};
-
-impl Loss {
-    /// None at all.
-    pub fn none() -> Loss {
-        Loss { percent: 0.0, random: Random::new(Some(0)) }
-    }
-
-    /// As [`LOSS`] and [`SEED`] say.
-    pub fn from_args(args: &Args) -> Loss {
-        Loss { percent: args.number("--loss"), random: Random::new(args.count_if("--seed")) }
-    }
-}
 
 /// A socket, and a datagram that could not leave yet.
 #[derive(Debug)]
@@ -135,7 +94,7 @@ impl Wire {
                     Some(to) => self.to = to,
                     None => return,
                 }
-                if self.loss.random.chance(self.loss.percent) {
+                if self.loss.strikes() {
                     continue;
                 }
             }

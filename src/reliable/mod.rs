@@ -24,6 +24,7 @@
 //! | [`connection`] | one end of a conversation: handshake, both sides, the end |
 //! | [`cookie`] | who asks twice has an address |
 //! | [`listener`] | many conversations on one port |
+//! | [`loss`] | datagrams lost on purpose, to see the repair |
 //! | [`driver`] | sockets, the clock, randomness: the loop that runs all of this |
 //! | [`send`], [`receive`] | the programs `reliable-send` and `reliable-receive` |
 //! | [`parcel`], [`sum`] | a file as messages; the sum by which both ends compare it |
@@ -35,6 +36,7 @@ pub mod cookie;
 pub mod flight;
 pub mod inbox;
 pub mod listener;
+pub mod loss;
 pub mod meter;
 pub mod outbox;
 pub mod pace;

@@ -26,8 +26,9 @@ use std::sync::mpsc::{channel, TryRecvError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::driver::{explain, Loss, Port, LOSS, SEED};
+use super::driver::{explain, Port};
 use super::listener::{Event, Key};
+use super::loss::{Loss, LOSS, SEED};
 use super::parcel::{Arriving, Parcel, Step, Sum};
 use super::settings::Settings;
 use super::sum::{hex, Summing};
@@ -37,18 +38,11 @@ use crate::kit::error::Error;
 use crate::kit::save::{Download, Existing};
 use crate::kit::screen::{self, escape};
 use crate::kit::stop;
-use crate::kit::usage::{self, Flag, Kind, Operand, Usage};
+use crate::kit::usage::{self, Flag, Operand, Usage};
 
 const OPERANDS: &[Operand] = &[Operand { default: None, ..usage::port("") }];
 const FLAGS: &[Flag] = &[
-    Flag {
-        name: "--output",
-        short: "-o",
-        value: "FILE",
-        kind: Kind::Path,
-        default: None,
-        help: "where to store what comes",
-    },
+    usage::output("where to store what comes"),
     usage::switch("--force", "replace FILE if it exists, once the new one is whole"),
     usage::bind("127.0.0.1"),
     LOSS,

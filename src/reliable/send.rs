@@ -33,7 +33,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::driver::{Client, Loss, LOSS, SEED};
+use super::driver::Client;
+use super::loss::{Loss, LOSS, SEED};
 use super::parcel::{Parcel, Sum, PIECE};
 use super::settings::{Settings, State};
 use super::sum::{hex, Summing};

@@ -20,8 +20,9 @@ use std::time::{Duration, Instant};
 use super::desk::{answer_to_noise, Answer, Desk, Transport};
 use crate::kit::error::Error;
 use crate::kit::{address, screen, stop, udp};
-use crate::reliable::driver::{explain, Loss, Port};
+use crate::reliable::driver::{explain, Port};
 use crate::reliable::listener::{Event, Key};
+use crate::reliable::loss::Loss;
 use crate::reliable::settings::{Control, Settings, State};
 
 /// What a conversation with a sensor is like: it waits for each answer, so few messages are there at once. Ten

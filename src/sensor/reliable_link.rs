@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use super::link::{connect_again, left, network_header, Cost, Event, Link};
 use crate::kit::address::Family;
 use crate::kit::error::Error;
-use crate::reliable::driver::{Client, Loss};
+use crate::reliable::driver::Client;
+use crate::reliable::loss::Loss;
 use crate::reliable::settings::{Refused, Settings, State};
 
 /// How long the answer to a reading may take: longer than it takes to find out that the server has gone.

@@ -50,14 +50,7 @@ const OPERANDS: &[Operand] = &[
     },
 ];
 const FLAGS: &[Flag] = &[
-    Flag {
-        name: "--output",
-        short: "-o",
-        value: "FILE",
-        kind: Kind::Path,
-        default: None,
-        help: "save the body there instead of showing it; with a progress bar on a terminal",
-    },
+    usage::output("save the body there instead of showing it; with a progress bar on a terminal"),
     usage::switch("--fail", "exit with 1 when the status is 400 or more, and save nothing"),
     usage::switch("--head", "ask for the head only (HEAD)"),
     Flag {
